@@ -1,0 +1,33 @@
+"""What every command shares: the parser's common options and how errors are shown."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tokenchain_toolkit.errors import TokenChainError
+
+
+def stage_parser(description: str, *, config: bool = True) -> argparse.ArgumentParser:
+    """A parser with ``--overwrite`` and, for stages that are configured, ``--config`` and ``key=value`` overrides."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    if config:
+        parser.add_argument("--config", type=Path, help="YAML file; its keys are checked")
+        parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that win over the YAML file")
+    parser.add_argument("--overwrite", action="store_true", help="redo the stage even if its output is up to date")
+    return parser
+
+
+def run_command(
+    main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> int:
+    """Parse, run ``main`` and turn errors that a user can mend into one line and exit status 1."""
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        main(arguments)
+    except TokenChainError as error:
+        logging.getLogger(__name__).error("%s: error: %s", parser.prog, error)
+        return 1
+    return 0

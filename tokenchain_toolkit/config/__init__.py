@@ -1,0 +1,1 @@
+"""Typed configurations; YAML and key=value overrides."""

@@ -1,0 +1,53 @@
+"""Typed configurations: dataclass default < YAML file < ``key=value`` on the command line."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.files import write_text
+
+Config = TypeVar("Config")
+
+
+def load_config(schema: type[Config], path: Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Merge a dataclass's defaults, a YAML file and overrides into one typed object.
+
+    Args:
+        schema: Dataclass that names every key and its type.
+        path: YAML file, or None for the defaults alone.
+        overrides: Strings such as ``optim.lr=0.001``.
+
+    Raises:
+        ConfigError: A key is unknown, a value has the wrong type, or the file is missing or not YAML.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if path is not None and not Path(path).is_file():
+        raise ConfigError(f"{path}: no such configuration file")
+    try:
+        merged = OmegaConf.structured(schema)
+        if path is not None:
+            merged = OmegaConf.merge(merged, OmegaConf.load(path))
+        merged = OmegaConf.merge(merged, OmegaConf.from_dotlist(list(overrides)))
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        source = f"{path} with {list(overrides)}" if overrides else str(path)
+        first = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{source}: {first}; the keys are the fields of {schema.__module__}.{schema.__name__}"
+        ) from error
+
+
+def config_dict(config: Any) -> dict[str, Any]:
+    """A configuration as plain dictionaries and lists."""
+    return asdict(config)
+
+
+def save_config(config: Any, path: Path) -> None:
+    """Write the resolved configuration; it alone reproduces the run."""
+    write_text(path, yaml.safe_dump(asdict(config), sort_keys=False))

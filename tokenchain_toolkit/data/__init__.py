@@ -1,0 +1,1 @@
+"""Kaldi data directories, token dumps, datasets and batches."""

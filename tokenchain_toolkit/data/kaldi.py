@@ -1,0 +1,81 @@
+"""Kaldi data directories: ``wav.scp``, ``text``, ``utt2spk``."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import write_text
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """One data directory, read into memory; every table maps utt_id to its value, in file order."""
+
+    folder: Path
+    wavs: dict[str, str]
+    texts: dict[str, str]
+    speakers: dict[str, str]
+
+
+def read_rows(path: Path) -> list[tuple[int, str, str]]:
+    """Read a Kaldi table as (line number, key, rest of the line), keeping every row in its order.
+
+    Raises:
+        DataError: The file is missing or not UTF-8.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is missing; run the data preparation stage (stage 1), which writes it")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}); convert it, for example with iconv") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        key, _, value = line.replace("\t", " ").partition(" ")
+        rows.append((number, key, value.strip()))
+    return rows
+
+
+def read_table(path: Path) -> dict[str, str]:
+    """Read a Kaldi table as a dictionary in file order.
+
+    Raises:
+        DataError: A key stands twice.
+    """
+    table: dict[str, str] = {}
+    for number, key, value in read_rows(path):
+        if key in table:
+            raise DataError(f"{path}:{number}: {key} stands twice; keep one of the two lines")
+        table[key] = value
+    return table
+
+
+def write_table(path: Path, table: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
+    """Write a Kaldi table sorted by key in the C locale, atomically."""
+    rows = sorted(table.items() if isinstance(table, Mapping) else table)
+    write_text(path, "".join(f"{key} {value}\n" for key, value in rows))
+
+
+def read_data_dir(folder: Path) -> DataDir:
+    """Read one data directory that ``bin/validate`` has passed.
+
+    Raises:
+        DataError: A table is missing, or the tables do not list the same utterances.
+    """
+    wavs, texts, speakers = (read_table(folder / name) for name in ("wav.scp", "text", "utt2spk"))
+    for name, table in (("text", texts), ("utt2spk", speakers)):
+        if table.keys() != wavs.keys():
+            odd = sorted(table.keys() ^ wavs.keys())
+            raise DataError(
+                f"{folder}: wav.scp and {name} differ in {len(odd)} utterances, first {odd[0]}; run validate"
+            )
+    return DataDir(folder=folder, wavs=wavs, texts=texts, speakers=speakers)
+
+
+def write_data_dir(
+    folder: Path, *, wavs: Mapping[str, str], texts: Mapping[str, str], speakers: Mapping[str, str]
+) -> None:
+    """Write ``wav.scp``, ``text`` and ``utt2spk``, sorted."""
+    for name, table in (("wav.scp", wavs), ("text", texts), ("utt2spk", speakers)):
+        write_table(folder / name, table)

@@ -1,0 +1,73 @@
+"""Stage stamps: is a stage's output up to date, stale, half done, or not there yet.
+
+A stage owns its output folder. ``.started`` and ``.done`` in it hold the fingerprint of what the stage was made from:
+its configuration and the content of its input files. A stage lists the ``.done`` file of the stage before it among its
+inputs, so a change travels down the recipe, and a rerun that changes nothing is skipped.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import read_json, sha256_of, write_json
+
+DONE, STARTED = ".done", ".started"
+
+
+class StageStamp:
+    """The stamp of one stage in its output folder.
+
+    Args:
+        folder: The stage's own output folder.
+        inputs: Files whose content the output depends on.
+        config: Settings that the output depends on; plain JSON values.
+
+    Raises:
+        DataError: An input file is missing.
+    """
+
+    def __init__(self, folder: Path, *, inputs: Iterable[Path], config: dict[str, Any]):
+        self.folder = Path(folder)
+        paths = [Path(path) for path in inputs]
+        for path in paths:
+            if not path.is_file():
+                raise DataError(f"{path} is missing, and {self.folder} is made from it; run the earlier stage first")
+        self.record: dict[str, Any] = {"config": config, "inputs": {str(path): sha256_of(path) for path in paths}}
+        text = json.dumps(self.record, sort_keys=True, ensure_ascii=False)
+        self.record["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
+
+    def state(self) -> str:
+        """One of ``new``, ``partial`` (killed half-way, same inputs), ``stale`` or ``up_to_date``."""
+        for name, matching in ((DONE, "up_to_date"), (STARTED, "partial")):
+            path = self.folder / name
+            if path.is_file():
+                return matching if read_json(path).get("fingerprint") == self.record["fingerprint"] else "stale"
+        return "new"
+
+    def begin(self, *, overwrite: bool = False) -> bool:
+        """Prepare the folder; return False if there is nothing to do.
+
+        Stale output and, with ``overwrite``, any output of this stage is removed. A partial one is kept, so that the
+        stage can go on from it.
+
+        Raises:
+            DataError: The folder holds files and no stamp, so it was not made by a stage.
+        """
+        state = self.state()
+        if state == "up_to_date" and not overwrite:
+            return False
+        if state == "stale" or (overwrite and state != "new"):
+            shutil.rmtree(self.folder)
+        elif state == "new" and self.folder.is_dir() and any(self.folder.iterdir()):
+            raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
+        write_json(self.folder / STARTED, self.record)
+        return True
+
+    def finish(self) -> None:
+        """Mark the output as complete."""
+        write_json(self.folder / DONE, self.record)
+        (self.folder / STARTED).unlink(missing_ok=True)

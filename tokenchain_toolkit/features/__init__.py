@@ -1,0 +1,1 @@
+"""What k-means clusters: MFCC or a layer of a self-supervised speech model."""

@@ -1,0 +1,1 @@
+"""Beam search, sampling, iterative decoding, and the classes for Python users."""

@@ -1,0 +1,1 @@
+"""Error rates with intervals, and other measures."""

@@ -1,0 +1,1 @@
+"""The parts of TokenChain, one file each."""

@@ -1,0 +1,1 @@
+"""RESULTS.md, plots and the HTML report."""

@@ -1,0 +1,1 @@
+"""Semantic tokenizers and acoustic codecs."""
