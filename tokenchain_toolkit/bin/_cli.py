@@ -24,7 +24,9 @@ def run_command(
 ) -> int:
     """Parse, run ``main`` and turn errors that a user can mend into one line and exit status 1."""
     arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for ours in ("tokenchain_toolkit", "__main__"):
+        logging.getLogger(ours).setLevel(logging.INFO)
     try:
         main(arguments)
     except TokenChainError as error:

@@ -43,6 +43,21 @@ def load_config(schema: type[Config], path: Path | None, overrides: Sequence[str
         ) from error
 
 
+def merge_into(schema: type[Config], values: dict[str, Any]) -> Config:
+    """A dataclass from plain values, such as those of a model folder; unknown keys fail.
+
+    Raises:
+        ConfigError: A key is unknown or a value has the wrong type.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{schema.__name__}: {str(error).splitlines()[0]}") from error
+
+
 def config_dict(config: Any) -> dict[str, Any]:
     """A configuration as plain dictionaries and lists."""
     return asdict(config)

@@ -1,0 +1,52 @@
+# The toolkit's environment, checks and demo; `make help` lists the targets.
+
+SHELL := /bin/bash
+VENV ?= .venv
+PYTHON ?= python3
+ARGS ?=
+
+override VENV := $(abspath $(VENV))
+python := $(VENV)/bin/python
+shell_files = .ci/run $(shell find egs2 tools -name '*.sh' -not -path '*/exp/*' -not -path '*/dump/*' -not -path '*/data/*')
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := all
+.PHONY: all help install demo test lint format bench-demo clean
+
+all: install
+	@echo "Ready. 'make demo' runs a whole recipe on synthetic speech; 'make help' lists what else there is."
+
+help: ## show this text
+	@echo "Targets:"
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' Makefile | expand -t 14
+	@echo "Variables: VENV=folder of the environment (.venv), PYTHON=interpreter that makes it (python3),"
+	@echo "           ARGS=options that demo, test and bench-demo pass on"
+
+install: ## make the environment, or complete the one that VENV names
+	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev
+
+demo: ## install with the demo's voices, then run the recipe egs2/mini_synth
+	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
+	cd egs2/mini_synth/tokenchain1 && PATH="$(VENV)/bin:$$PATH" VENV="$(VENV)" bash run.sh $(ARGS)
+
+test: | $(python) ## run the tests
+	$(python) -m pytest $(ARGS)
+
+lint: | $(python) ## check style, types and shell scripts
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+	$(VENV)/bin/shellcheck -x $(shell_files)
+
+format: | $(python) ## write the code in the project's style
+	$(python) -m ruff format .
+
+bench-demo: | $(python) ## measure the demo
+	$(python) tools/bench/demo.py $(ARGS)
+
+clean: ## remove caches and build output; the environment, data and experiments stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
+	find tokenchain_toolkit test tools egs2 -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(python):
+	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev

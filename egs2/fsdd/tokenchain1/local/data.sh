@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Stage 1 of fsdd: digit strings from the Free Spoken Digit Dataset. Options are passed on, for instance --scale 0.1.
+set -euo pipefail
+
+. ./path.sh
+. ./db.sh
+
+python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out data \
+    --fsdd "${FSDD:-}" --speechocean "${SPEECHOCEAN762_DIGITS:-}" "$@"

@@ -1,0 +1,57 @@
+"""Shards: only what is missing runs, in this process or in jobs, and a job's own message comes back."""
+
+from pathlib import Path
+
+import pytest
+
+from tokenchain_toolkit.data.kaldi import read_table
+from tokenchain_toolkit.data.shards import Shard, Workers, run_shards
+from tokenchain_toolkit.errors import ConfigError, TokenChainError
+from tokenchain_toolkit.files import write_text
+
+
+def writing_shards(folder, count=3):
+    return [
+        Shard(name=f"s{index}", arguments={"path": folder / f"{index}.txt", "text": "x"}, outputs=(f"{index}.txt",))
+        for index in range(count)
+    ]
+
+
+@pytest.mark.parametrize("num_jobs", [1, 2])
+def test_all_shards_run_once(tmp_path, num_jobs):
+    workers = Workers(num_jobs=num_jobs)
+    assert run_shards(write_text, writing_shards(tmp_path), folder=tmp_path, workers=workers) == 3
+    assert len(list(tmp_path.glob("*.txt"))) == 3
+    assert run_shards(write_text, writing_shards(tmp_path), folder=tmp_path, workers=workers) == 0
+
+
+@pytest.mark.parametrize("lost", ["1.txt", ".s1.done"])
+def test_a_shard_without_its_file_or_marker_runs_again(tmp_path, lost):
+    run_shards(write_text, writing_shards(tmp_path), folder=tmp_path, workers=Workers())
+    (tmp_path / "0.txt").write_text("kept")
+    (tmp_path / lost).unlink()
+    assert run_shards(write_text, writing_shards(tmp_path), folder=tmp_path, workers=Workers()) == 1
+    assert (tmp_path / "0.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("num_jobs", [1, 2])
+def test_a_users_error_comes_back_as_its_own_message(tmp_path, num_jobs):
+    shards = [Shard(name="bad", arguments={"path": tmp_path / "no_table"}, outputs=())]
+    with pytest.raises(TokenChainError, match="no_table is missing") as caught:
+        run_shards(read_table, shards, folder=tmp_path, workers=Workers(num_jobs=num_jobs))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_crash_in_a_job_names_the_log(tmp_path):
+    shards = [Shard(name="bad", arguments={"wrong_keyword": 1}, outputs=())]
+    with pytest.raises(TokenChainError, match="its log is .*logs") as caught:
+        run_shards(read_table, shards, folder=tmp_path, workers=Workers(num_jobs=2))
+    log = str(caught.value).partition("its log is ")[2].partition(". Mend")[0]
+    assert "wrong_keyword" in Path(log).read_text()
+
+
+def test_impossible_workers_are_refused():
+    with pytest.raises(ConfigError, match="local or slurm"):
+        Workers(executor="cloud")
+    with pytest.raises(ConfigError, match="num_jobs"):
+        Workers(num_jobs=0)

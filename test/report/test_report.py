@@ -1,0 +1,151 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from tokenchain_toolkit.bin import report
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import write_text
+from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows
+from tokenchain_toolkit.report.audio import read_players, spread
+from tokenchain_toolkit.report.curves import read_curves
+from tokenchain_toolkit.report.facts import read_skipped
+from tokenchain_toolkit.report.paper import CLAIMS, claims_beside_ours
+from tokenchain_toolkit.report.results import Comparison, collect_rows, format_rate, metric_name, result_table
+from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
+
+ROW = ScoreRow("chain_a", "chain", 3, "read", "wer", 0.055, 0.049, 0.0625, 10, "decode", "abc")
+
+
+def build(recipe) -> str:
+    assert report.main(["--title", "tiny"]) == 0
+    return (recipe / "report.html").read_text()
+
+
+def inputs(recipe) -> ReportInputs:
+    return ReportInputs(exp=recipe / "exp", data=recipe / "data", dump=recipe / "dump")
+
+
+def test_scores_travel_into_results_and_markdown(recipe):
+    build(recipe)
+    rows = {(row["experiment"], row["metric"]): row for row in json.loads((recipe / "results.json").read_text())}
+    assert rows["chain_baseline", "wer"]["value"] == pytest.approx(2 / 3)
+    assert rows["chain_st_argmax", "wer"]["value"] == pytest.approx(1 / 3)
+    assert rows["chain_st_argmax", "wer_change"]["value"] == pytest.approx(-0.5)
+    markdown = (recipe / "RESULTS.md").read_text()
+    assert "| read | WER | 12 | 66.7 [66.7, 66.7] | 33.3 [33.3, 33.3] |" in markdown
+    assert "| -50.0 % [-50.0, -50.0] | better |" in markdown
+    assert "| train_chain | 1 min 01 s |" in markdown
+
+
+def test_a_second_run_writes_the_same_bytes(recipe):
+    names = ("RESULTS.md", "results.json", "report.html")
+    build(recipe)
+    first = [(recipe / name).read_bytes() for name in names]
+    build(recipe)
+    assert [(recipe / name).read_bytes() for name in names] == first
+
+
+def test_the_page_loads_nothing_and_escapes_transcripts(recipe):
+    page = build(recipe)
+    assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?\s*(https?:|//)""", page)
+    assert {link[0] for link in re.findall(r'\bhref="([^"]*)"', page)} == {"#"}
+    assert not re.search(r"<(script|link|iframe|img)\b", page)
+    assert "<b>two</b>" not in page
+    assert "&lt;b&gt;two&lt;/b&gt;" in page
+
+
+def test_the_page_shows_every_part(recipe):
+    page = build(recipe)
+    for part in ("data:audio/wav;base64,UklGR", "valid/wer_ctc", "too short (2)", "num_clusters", "11.6 % lower"):
+        assert part in page
+    assert page.count("<svg") == 2
+    assert page.count("<audio") == 2 * 8
+
+
+def test_without_scores_the_command_says_what_to_run(tmp_path, caplog):
+    assert report.main(["--exp", str(tmp_path), "--out", str(tmp_path), "--title", "t"]) == 1
+    assert "run the score stage first" in caplog.text
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_scores_alone_are_enough(recipe):
+    for path in sorted(recipe.rglob("*")):
+        if path.is_file() and path.name != "score.json":
+            path.unlink()
+    assert "nothing comparable" in build(recipe)
+
+
+def test_two_files_with_the_same_row_are_refused(recipe):
+    text = (recipe / "exp/chain_baseline/decode_read/score.json").read_text()
+    write_text(recipe / "exp/other/score.json", text)
+    with pytest.raises(DataError, match="both hold wer of chain_baseline on read"):
+        collect_rows(recipe / "exp")
+
+
+def test_a_score_file_with_other_fields_is_refused(tmp_path):
+    write_text(tmp_path / "score.json", '[{"experiment": "a", "colour": "red"}]')
+    with pytest.raises(DataError, match="colour"):
+        read_score_rows(tmp_path / "score.json")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(-0.2, 0.1, "no difference seen"), (-0.2, -0.1, "better"), (0.1, 0.2, "worse"), (0.0, 0.2, "no difference seen")],
+)
+def test_the_verdict_follows_the_interval(low, high, verdict):
+    change = replace(ROW, metric="wer_change", value=(low + high) / 2, ci_low=low, ci_high=high, baseline="chain_b")
+    assert Comparison(change, None, ROW).verdict == verdict
+
+
+def test_a_comparison_at_other_epochs_says_so():
+    other = replace(ROW, experiment="chain_b", epoch=5)
+    unequal, equal = Comparison(ROW, other, ROW), Comparison(ROW, replace(other, epoch=3), ROW)
+    assert (unequal.epochs, equal.epochs) == ("3 against 5", "3")
+    assert [bool(beside.ours) for beside in claims_beside_ours([unequal])] == [False] * len(CLAIMS)
+    assert claims_beside_ours([equal])[0].ours == ["chain_a, read, WER: +5.5 % [+4.9, +6.2]"]
+
+
+def test_values_are_shown_in_percent_only_where_they_are_rates():
+    assert format_rate(ROW) == "5.5 [4.9, 6.2]"
+    assert format_rate(replace(ROW, metric="similarity", value=0.5, ci_low=None)) == "0.50"
+    assert (format_rate(None), metric_name("t2s_wer"), metric_name("resynthesis_wer")) == (
+        "–",
+        "T2S-WER",
+        "Resynthesis-WER",
+    )
+
+
+def test_each_epoch_of_an_experiment_is_a_column():
+    table = result_table([ROW, replace(ROW, epoch=4), replace(ROW, experiment="asr")])
+    assert table.columns == ["asr", "chain_a (epoch 3)", "chain_a (epoch 4)"]
+    assert [row.epoch for row in table.lines[0][3] if row] == [3, 3, 4]
+
+
+def test_curves_average_an_epoch_and_prefer_epoch_columns(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,step,loss_step,loss_epoch,acc\n0,0,9,,\n0,1,7,,\n0,1,,8,\n1,2,,4,0.5\n1,2,,,0.7\n")
+    assert read_curves(path) == {"loss": [(0, 8), (1, 4)], "acc": [(1, pytest.approx(0.6))]}
+
+
+def test_players_keep_within_the_size_limit(recipe):
+    played = read_players(inputs(recipe), ReportConfig(audio_megabytes=0.02))[0]
+    sizes = [len(uri) for utterance in played.utterances for _, uri in utterance.players]
+    assert 0 < sum(sizes) <= 20_000
+    assert played.num_synthesized == 12
+
+
+def test_players_hold_the_natural_recording_first(recipe):
+    utterance = read_players(inputs(recipe), ReportConfig())[0].utterances[0]
+    assert [source for source, _ in utterance.players] == ["natural", "t2s"]
+
+
+def test_spread_covers_the_whole_list():
+    assert spread(list("abcdefgh"), 4) == list("aceg")
+    assert spread(["a"], 4) == ["a"]
+
+
+def test_skipped_utterances_are_counted_by_reason(recipe):
+    (skipped,) = read_skipped(inputs(recipe))
+    assert (skipped.count, skipped.reasons) == (3, [("too short", 2), ("no samples", 1)])

@@ -1,0 +1,30 @@
+"""Train S2A, the masked generative model from semantic tokens to acoustic codes."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tokenchain_toolkit.bin._cli import run_command
+from tokenchain_toolkit.bin._training import train_stage, training_parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(run, training_parser(__doc__ or ""), argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train and write the model folder."""
+    from tokenchain_toolkit.config.s2a import S2AConfig
+    from tokenchain_toolkit.tasks.experiment import train_s2a
+
+    train_stage(
+        arguments,
+        S2AConfig,
+        inputs=[arguments.train_dump / "codes.scp", arguments.valid_dump / "codes.scp"],
+        train=lambda config, sets: train_s2a(config, sets, folder=arguments.out),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

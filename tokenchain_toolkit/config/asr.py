@@ -1,0 +1,52 @@
+"""Settings of the discrete-token ASR; the defaults are the paper-size model (marks in conf/paper/asr.yaml)."""
+
+from dataclasses import dataclass, field
+
+from tokenchain_toolkit.config.training import CommonConfig
+
+
+@dataclass
+class ASRModelConfig:
+    """Embedding, E-Branchformer encoder, Transformer decoder and their loss.
+
+    Time masks follow ESPnet's SpecAugment on the embedded tokens: ``num_time_masks`` spans, each up to
+    ``time_mask_ratio`` of the utterance.
+    """
+
+    embed_dim: int = 512
+    encoder_dim: int = 256
+    encoder_blocks: int = 12
+    attention_heads: int = 4
+    cgmlp_units: int = 1024
+    cgmlp_kernel: int = 31
+    merge_kernel: int = 31
+    feed_forward_units: int = 1024
+    input_layer: str = "conv1d2"
+    decoder_layers: int = 6
+    decoder_units: int = 2048
+    dropout: float = 0.1
+    ctc_weight: float = 0.3
+    label_smoothing: float = 0.1
+    num_time_masks: int = 10
+    time_mask_ratio: float = 0.05
+
+
+@dataclass
+class ASRConfig(CommonConfig):
+    """An ASR experiment."""
+
+    model: ASRModelConfig = field(default_factory=ASRModelConfig)
+
+
+@dataclass
+class ASRDecodingConfig:
+    """Joint CTC/attention beam search.
+
+    ``max_length_ratio`` and ``min_length_ratio`` bound the output length relative to the encoder's length.
+    """
+
+    beam_size: int = 10
+    ctc_weight: float = 0.3
+    length_bonus: float = 0.0
+    max_length_ratio: float = 0.0
+    min_length_ratio: float = 0.0

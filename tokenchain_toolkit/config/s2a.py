@@ -1,0 +1,37 @@
+"""Settings of S2A, the masked generative model from semantic tokens to acoustic codes."""
+
+from dataclasses import dataclass, field
+
+from tokenchain_toolkit.config.training import CommonConfig, DataConfig
+
+
+@dataclass
+class S2AModelConfig:
+    """A bidirectional Transformer behind a small convolution over time."""
+
+    hidden_dim: int = 1024
+    num_layers: int = 16
+    num_heads: int = 16
+    feed_forward_dim: int = 4096
+    conv_kernel: int = 7
+    dropout: float = 0.1
+
+
+@dataclass
+class S2AConfig(CommonConfig):
+    """An S2A experiment; the acoustic prompt is 1 to 3 seconds at 50 Hz."""
+
+    model: S2AModelConfig = field(default_factory=S2AModelConfig)
+    data: DataConfig = field(default_factory=lambda: DataConfig(min_prompt_frames=50, max_prompt_frames=150))
+
+
+@dataclass
+class S2ADecodingConfig:
+    """Iterative decoding: so many passes for the first predicted quantizer, so many for each later one."""
+
+    first_level_steps: int = 16
+    later_level_steps: int = 1
+    temperature: float = 1.0
+    prompt_frames: int = 100
+    batch_size: int = 32
+    seed: int = 0

@@ -1,0 +1,44 @@
+"""Settings of T2S, from text to semantic tokens; the defaults are paper-size (marks in conf/paper/t2s.yaml)."""
+
+from dataclasses import dataclass, field
+
+from tokenchain_toolkit.config.training import CommonConfig
+
+
+@dataclass
+class T2SModelConfig:
+    """A LLaMA-style decoder.
+
+    ``history_dropout`` is the share of semantic input tokens that are replaced by a mask token in training, so that the
+    model listens to the text rather than to its own past.
+    """
+
+    hidden_dim: int = 1024
+    num_layers: int = 12
+    num_heads: int = 16
+    feed_forward_dim: int = 4096
+    dropout: float = 0.0
+    history_dropout: float = 0.0
+    label_smoothing: float = 0.0
+
+
+@dataclass
+class T2SConfig(CommonConfig):
+    """A T2S experiment."""
+
+    model: T2SModelConfig = field(default_factory=T2SModelConfig)
+
+
+@dataclass
+class T2SSamplingConfig:
+    """How semantic tokens are drawn.
+
+    ``max_frames_per_token`` caps the output at that many frames for each text token, plus one second's worth of slack.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 0.9
+    max_frames_per_token: float = 40.0
+    batch_size: int = 64
+    seed: int = 0

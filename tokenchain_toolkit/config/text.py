@@ -1,0 +1,18 @@
+"""Configuration of the text units."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class BPEConfig:
+    """What ``train_bpe`` learns.
+
+    Attributes:
+        vocab_size: Size of the whole token list, with ``<blank>``, ``<unk>`` and ``<sos/eos>``; unused for ``char``.
+        model_type: ``bpe``, ``unigram``, or ``char`` (each character is a token).
+        normaliser: Name of the normaliser that every text passes through; see ``text/normalise.py``.
+    """
+
+    vocab_size: int = 500
+    model_type: str = "bpe"
+    normaliser: str = "none"

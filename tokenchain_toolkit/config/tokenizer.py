@@ -1,0 +1,154 @@
+"""Configuration of the tokenizer: the features that k-means clusters, the k-means, and the acoustic codec."""
+
+from dataclasses import dataclass, field
+
+from tokenchain_toolkit.errors import ConfigError
+
+LARGEST_VOCABULARY = 32767  # Tokens are stored as int16.
+
+
+@dataclass
+class MfccConfig:
+    """Mel-frequency cepstra with their derivatives.
+
+    Attributes:
+        num_ceps: Cepstral coefficients, the 0th included.
+        num_mels: Mel bands below them.
+        window_length: Samples of the Hann window.
+        n_fft: FFT size in samples, at least ``window_length``.
+        delta_order: 0 for cepstra alone, 1 with deltas, 2 with delta-deltas.
+        normalize: Zero mean and unit variance per coefficient and utterance.
+    """
+
+    num_ceps: int = 13
+    num_mels: int = 40
+    window_length: int = 400
+    n_fft: int = 512
+    delta_order: int = 2
+    normalize: bool = True
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if not 1 <= self.num_ceps <= self.num_mels:
+            raise ConfigError(f"semantic.mfcc.num_ceps={self.num_ceps} must be in 1..num_mels ({self.num_mels})")
+        if self.window_length > self.n_fft:
+            raise ConfigError(f"semantic.mfcc.window_length={self.window_length} exceeds n_fft={self.n_fft}")
+        if self.delta_order not in (0, 1, 2):
+            raise ConfigError(f"semantic.mfcc.delta_order={self.delta_order} must be 0, 1 or 2")
+
+
+@dataclass
+class SslConfig:
+    """One hidden layer of a self-supervised speech model (HuBERT, WavLM, wav2vec 2.0).
+
+    Attributes:
+        model: Local folder or hub id; its weights must be safetensors.
+        layer: 0 for the input of the first transformer layer, i for the output of layer i.
+    """
+
+    model: str = ""
+    layer: int = 9
+
+
+@dataclass
+class KmeansConfig:
+    """Mini-batch k-means.
+
+    Attributes:
+        num_clusters: Size of the semantic vocabulary.
+        max_frames: Frames to learn from; whole utterances are drawn until there are as many.
+        batch_size: Frames per step.
+        epochs: Most passes over the frames; learning ends earlier once the clusters stand still.
+        seed: Of the draw of utterances and of the initial centroids.
+    """
+
+    num_clusters: int = 200
+    max_frames: int = 500_000
+    batch_size: int = 8192
+    epochs: int = 30
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if not 2 <= self.num_clusters <= LARGEST_VOCABULARY:
+            raise ConfigError(f"kmeans.num_clusters={self.num_clusters} must be in 2..{LARGEST_VOCABULARY}")
+        if min(self.max_frames, self.batch_size, self.epochs) < 1:
+            raise ConfigError("kmeans.max_frames, batch_size and epochs must be positive")
+
+
+@dataclass
+class SemanticConfig:
+    """Semantic tokens; ``kind`` (``mfcc`` or ``ssl``) says which of the two feature sections holds."""
+
+    kind: str = "mfcc"
+    mfcc: MfccConfig = field(default_factory=MfccConfig)
+    ssl: SslConfig = field(default_factory=SslConfig)
+    kmeans: KmeansConfig = field(default_factory=KmeansConfig)
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if self.kind not in ("mfcc", "ssl"):
+            raise ConfigError(f"semantic.kind={self.kind!r} must be mfcc or ssl")
+        if self.kind == "ssl" and not self.ssl.model:
+            raise ConfigError("semantic.kind=ssl needs semantic.ssl.model, a local folder or a hub id")
+
+
+@dataclass
+class CodecConfig:
+    """Acoustic codec: residual k-means on log-mel frames, decoded by Griffin-Lim.
+
+    Attributes:
+        enabled: False leaves the dumps without acoustic codes, so without speech synthesis.
+        num_mels: Mel bands.
+        n_fft: FFT size and Hann window in samples.
+        floor: Smallest mel magnitude; quieter bands are raised to it before the logarithm.
+        num_quantizers: Residual levels Q.
+        codebook_size: Entries per level.
+        max_frames: Frames to learn from.
+        batch_size: Frames per k-means step.
+        epochs: Most k-means passes per level.
+        seed: Of the initial centroids.
+        griffin_lim_iterations: Phase reconstruction steps when decoding.
+        griffin_lim_momentum: 0 for plain Griffin-Lim, below 1.
+    """
+
+    enabled: bool = True
+    num_mels: int = 80
+    n_fft: int = 1024
+    floor: float = 0.01
+    num_quantizers: int = 8
+    codebook_size: int = 256
+    max_frames: int = 200_000
+    batch_size: int = 8192
+    epochs: int = 30
+    seed: int = 0
+    griffin_lim_iterations: int = 48
+    griffin_lim_momentum: float = 0.99
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if not 2 <= self.codebook_size <= LARGEST_VOCABULARY:
+            raise ConfigError(f"codec.codebook_size={self.codebook_size} must be in 2..{LARGEST_VOCABULARY}")
+        counts = (self.num_mels, self.num_quantizers, self.max_frames, self.batch_size, self.epochs)
+        if min(counts) < 1 or self.griffin_lim_iterations < 1 or self.floor <= 0:
+            raise ConfigError("codec: every count and the floor must be positive")
+        if not 0 <= self.griffin_lim_momentum < 1:
+            raise ConfigError(f"codec.griffin_lim_momentum={self.griffin_lim_momentum} must be in [0, 1)")
+
+
+@dataclass
+class TokenizerConfig:
+    """A whole tokenizer; both halves share the sample rate (Hz) and the hop (samples), so also the frames."""
+
+    sample_rate: int = 16000
+    hop_length: int = 320
+    semantic: SemanticConfig = field(default_factory=SemanticConfig)
+    codec: CodecConfig = field(default_factory=CodecConfig)
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if self.sample_rate < 1 or self.hop_length < 2 or self.hop_length % 2:
+            raise ConfigError("sample_rate must be positive and hop_length positive and even")
+        for name, n_fft in (("semantic.mfcc", self.semantic.mfcc.n_fft), ("codec", self.codec.n_fft)):
+            if n_fft % 2 or n_fft < self.hop_length:
+                raise ConfigError(f"{name}.n_fft={n_fft} must be even and at least hop_length={self.hop_length}")

@@ -1,0 +1,65 @@
+"""Settings that every trainable task shares."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class OptimConfig:
+    """Optimiser and learning-rate schedule.
+
+    ``warmup_inverse_sqrt`` is ESPnet's WarmupLR: ``lr`` is the peak, reached after ``warmup_steps``.
+    ``warmup_cosine`` falls from the peak to ``final_lr_ratio * lr`` over the whole run.
+    """
+
+    name: str = "adam"
+    lr: float = 0.002
+    weight_decay: float = 1e-6
+    beta2: float = 0.98
+    schedule: str = "warmup_inverse_sqrt"
+    warmup_steps: int = 15000
+    final_lr_ratio: float = 0.02
+
+
+@dataclass
+class TrainingConfig:
+    """Length of a run, size of a batch, precision, devices and checkpoints.
+
+    ``batch_frames`` counts padded semantic frames per optimiser update over all devices, so that a batch means the
+    same whatever the number of GPUs. ``average_best`` checkpoints with the best validation metric are averaged; 0 keeps
+    the last weights. ``precision`` is Lightning's, or ``auto``: bf16-mixed where the hardware multiplies in it.
+    """
+
+    max_epochs: int = 70
+    batch_frames: int = 60000
+    max_batch_size: int = 512
+    gradient_clip: float = 5.0
+    precision: str = "auto"
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    num_workers: int = 0
+    average_best: int = 10
+    seed: int = 0
+
+
+@dataclass
+class DataConfig:
+    """How utterances become batches.
+
+    A prompt is a crop of another utterance of the same speaker; its length in frames is drawn between the two bounds,
+    and 0 leaves it out.
+    """
+
+    min_prompt_frames: int = 0
+    max_prompt_frames: int = 0
+    max_frames: int = 3000
+
+
+@dataclass
+class CommonConfig:
+    """Base of the task configurations."""
+
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    data: DataConfig = field(default_factory=DataConfig)

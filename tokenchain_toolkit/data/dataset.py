@@ -1,0 +1,158 @@
+"""Utterances in memory, and their collation into padded batches.
+
+Shapes: B utterances, T frames, L text ids, P prompt frames, Q quantizers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from tokenchain_toolkit.config.training import DataConfig
+from tokenchain_toolkit.data.token_dump import TokenDump
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.models.batch import TokenBatch
+
+
+@dataclass
+class TokenCorpus:
+    """A token dump with the text ids and speakers of its utterances.
+
+    Attributes:
+        dump: Semantic tokens and, for S2A, acoustic codes.
+        texts: Text ids of each utterance of the dump; empty arrays for tasks without text.
+        speakers: Speaker of each utterance of the dump.
+        usable: Indices of the utterances that can be trained on.
+        skipped: The others, with the reason.
+    """
+
+    dump: TokenDump
+    texts: list[np.ndarray]
+    speakers: list[str]
+    usable: np.ndarray = field(init=False)
+    skipped: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """At first every utterance is usable."""
+        self.usable = np.arange(len(self.dump))
+        self.skipped = {}
+
+    def skip(self, reasons: dict[int, str], *, max_share: float = 0.01) -> None:
+        """Leave utterances out, by index, with a reason.
+
+        Raises:
+            DataError: More than ``max_share`` of the corpus would be left out.
+        """
+        if not reasons:
+            return
+        named = {self.dump.utt_ids[index]: reason for index, reason in reasons.items()}
+        if len(reasons) > max_share * len(self.dump):
+            first = "; ".join(f"{utt_id}: {reason}" for utt_id, reason in list(named.items())[:3])
+            raise DataError(
+                f"{len(reasons)} of {len(self.dump)} utterances cannot be used, more than "
+                f"{max_share:.0%} ({first}); mend or remove them"
+            )
+        self.skipped.update(named)
+        self.usable = np.setdiff1d(self.usable, np.fromiter(reasons, dtype=np.int64))
+
+
+@dataclass
+class Example:
+    """One utterance with its prompt, before padding."""
+
+    utt_id: str
+    semantic_T: np.ndarray
+    text_L: np.ndarray
+    prompt_P: np.ndarray
+    codes_TQ: np.ndarray | None = None
+    prompt_codes_PQ: np.ndarray | None = None
+
+
+class TokenDataset(Dataset[Example]):
+    """Examples of a corpus; prompts are drawn anew each epoch, reproducibly.
+
+    Args:
+        corpus: Utterances in memory.
+        config: Prompt lengths.
+        seed: Seed of the prompts.
+        epoch: Epoch, from 0.
+    """
+
+    def __init__(self, corpus: TokenCorpus, config: DataConfig, *, seed: int, epoch: int):
+        self.corpus, self.config, self.seed, self.epoch = corpus, config, seed, epoch
+        speakers = np.asarray(corpus.speakers)[corpus.usable]
+        by_speaker = np.argsort(speakers, kind="stable")
+        _, first, counts = np.unique(speakers[by_speaker], return_index=True, return_counts=True)
+        self._order = corpus.usable[by_speaker]
+        # For each utterance of the dump: where its speaker's block of ``_order`` begins, and how long it is.
+        self._block_start = np.zeros(len(corpus.dump), np.int64)
+        self._block_size = np.ones(len(corpus.dump), np.int64)
+        self._rank = np.zeros(len(corpus.dump), np.int64)
+        self._block_start[self._order] = np.repeat(first, counts)
+        self._block_size[self._order] = np.repeat(counts, counts)
+        self._rank[self._order] = np.arange(len(self._order)) - self._block_start[self._order]
+
+    def __len__(self) -> int:
+        """Number of usable utterances."""
+        return len(self.corpus.usable)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Frames of each usable utterance."""
+        return self.corpus.dump.lengths[self.corpus.usable]
+
+    def __getitem__(self, position: int) -> Example:
+        """The utterance at a position among the usable ones."""
+        index = int(self.corpus.usable[position])
+        dump = self.corpus.dump
+        prompt, start, stop = self._prompt(index)
+        has_codes = dump.codes is not None
+        return Example(
+            utt_id=dump.utt_ids[index],
+            semantic_T=dump.semantic_of(index),
+            text_L=self.corpus.texts[index],
+            prompt_P=dump.semantic_of(prompt)[start:stop],
+            codes_TQ=dump.codes_of(index) if has_codes else None,
+            prompt_codes_PQ=dump.codes_of(prompt)[start:stop] if has_codes else None,
+        )
+
+    def _prompt(self, index: int) -> tuple[int, int, int]:
+        """Another utterance of the same speaker (this one, if there is no other) and the bounds of a crop of it."""
+        generator = np.random.default_rng((self.seed, self.epoch, index))
+        size = int(self._block_size[index])
+        step = int(generator.integers(1, size)) if size > 1 else 0
+        prompt = int(self._order[self._block_start[index] + (self._rank[index] + step) % size])
+        length = int(generator.integers(self.config.min_prompt_frames, self.config.max_prompt_frames + 1))
+        available = len(self.corpus.dump.semantic_of(prompt))
+        length = min(length, available)
+        start = int(generator.integers(available - length + 1))
+        return prompt, start, start + length
+
+
+def _pad(arrays: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-pad with 0 to a tensor of int64, and the real lengths."""
+    tensors = [torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)) for array in arrays]
+    return pad_sequence(tensors, batch_first=True), torch.tensor([len(array) for array in arrays])
+
+
+def collate(examples: list[Example]) -> TokenBatch:
+    """Pad a list of examples to one batch."""
+    semantic_BT, semantic_lengths_B = _pad([example.semantic_T for example in examples])
+    text_BL, text_lengths_B = _pad([example.text_L for example in examples])
+    prompt_BP, prompt_lengths_B = _pad([example.prompt_P for example in examples])
+    has_codes = examples[0].codes_TQ is not None
+    return TokenBatch(
+        utt_ids=[example.utt_id for example in examples],
+        semantic_BT=semantic_BT,
+        semantic_lengths_B=semantic_lengths_B,
+        text_BL=text_BL,
+        text_lengths_B=text_lengths_B,
+        prompt_BP=prompt_BP,
+        prompt_lengths_B=prompt_lengths_B,
+        codes_BTQ=_pad([example.codes_TQ for example in examples])[0] if has_codes else None,
+        prompt_codes_BPQ=_pad([example.prompt_codes_PQ for example in examples])[0] if has_codes else None,
+    )

@@ -1,0 +1,222 @@
+"""Token dumps: ``dump/<tokenizer>/<set>/{semantic.scp,codes.scp,manifest.json}`` and the ark files beside them.
+
+Semantic tokens are int16 of shape (T,), acoustic codes int16 of shape (T, Q), each one numpy record of a Kaldi ark. An
+scp line is ``utt_id name.ark:offset``; the ark's name is relative to the scp's own folder, so a dump reads the same
+from any working directory and after it has been moved. (Kaldi's own tools resolve it against the working directory.)
+
+Shapes: N frames of all utterances one after another, T frames of one utterance, Q quantizers.
+"""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tokenchain_toolkit.data.kaldi import read_table
+from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import atomic_path, write_text
+
+SEMANTIC, CODES, MANIFEST = "semantic", "codes", "manifest.json"
+Row = tuple[str, np.ndarray, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class TokenDump:
+    """All tokens of one set in memory, as two flat arrays and the offsets of the utterances in them.
+
+    Attributes:
+        utt_ids: Utterances in dump order.
+        semantic: int16, shape (N,).
+        codes: int16, shape (N, Q), or None where they were not asked for.
+        offsets: int64, shape (num_utts + 1,); utterance i is rows ``offsets[i]`` to ``offsets[i + 1]``.
+        manifest: What made the tokens.
+    """
+
+    utt_ids: list[str]
+    semantic: np.ndarray
+    codes: np.ndarray | None
+    offsets: np.ndarray
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Number of utterances."""
+        return len(self.utt_ids)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Frames per utterance, shape (num_utts,)."""
+        return np.diff(self.offsets)
+
+    def semantic_of(self, index: int) -> np.ndarray:
+        """Semantic tokens of one utterance, shape (T,)."""
+        return self.semantic[self.offsets[index] : self.offsets[index + 1]]
+
+    def codes_of(self, index: int) -> np.ndarray:
+        """Acoustic codes of one utterance, shape (T, Q).
+
+        Raises:
+            DataError: The dump was read without its codes.
+        """
+        if self.codes is None:
+            raise DataError("this dump was read without acoustic codes; read it with with_codes=True")
+        return self.codes[self.offsets[index] : self.offsets[index + 1]]
+
+
+def read_dump(folder: Path, *, with_codes: bool = False) -> TokenDump:
+    """Read one set's tokens.
+
+    Args:
+        folder: ``dump/<tokenizer>/<set>``.
+        with_codes: Read the acoustic codes too; they take Q times the memory of the semantic tokens.
+
+    Raises:
+        DataError: A file is missing or damaged, an utterance is empty, or semantic tokens and codes do not match.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder / MANIFEST)
+    utt_ids, semantic, lengths = _read_arrays(folder / f"{SEMANTIC}.scp", columns=None)
+    codes = None
+    if with_codes:
+        if not manifest.get("acoustic"):
+            raise DataError(f"{folder}: this dump has no acoustic codes; learn a tokenizer with a codec, extract again")
+        columns = int(manifest["acoustic"]["num_quantizers"])
+        code_ids, codes, code_lengths = _read_arrays(folder / f"{CODES}.scp", columns=columns)
+        _check_aligned(folder, (utt_ids, lengths), (code_ids, code_lengths))
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    return TokenDump(utt_ids=utt_ids, semantic=semantic, codes=codes, offsets=offsets, manifest=manifest)
+
+
+def write_dump(folder: Path, rows: Iterable[Row], *, manifest: dict[str, Any]) -> int:
+    """Write one set's tokens as a single shard with its manifest.
+
+    Args:
+        folder: ``dump/<tokenizer>/<set>``.
+        rows: (utt_id, semantic tokens of shape (T,), codes of shape (T, Q) or None).
+        manifest: What made the tokens; has an ``acoustic`` part exactly if the rows have codes.
+
+    Returns:
+        Number of utterances.
+
+    Raises:
+        DataError: A row is empty, or its tokens and codes differ in length.
+    """
+    count = write_arks(Path(folder), rows, with_codes=bool(manifest.get("acoustic")))
+    write_manifest(Path(folder) / MANIFEST, manifest)
+    return count
+
+
+def write_arks(folder: Path, rows: Iterable[Row], *, with_codes: bool, suffix: str = "") -> int:
+    """Write ``semantic<suffix>.{ark,scp}`` and, with codes, ``codes<suffix>.{ark,scp}``, each atomically.
+
+    Returns:
+        Number of utterances.
+
+    Raises:
+        DataError: A row is empty, or its tokens and codes differ in length.
+    """
+    names = [f"{kind}{suffix}" for kind in ([SEMANTIC, CODES] if with_codes else [SEMANTIC])]
+    lines: list[list[str]] = [[] for _ in names]
+    with ExitStack() as stack:
+        paths = [stack.enter_context(atomic_path(folder / f"{name}.ark")) for name in names]
+        with ExitStack() as handles:  # Closed, so written out, before the files get their final names.
+            arks = [handles.enter_context(path.open("wb")) for path in paths]
+            for utt_id, semantic_T, codes_TQ in rows:
+                _check_row(utt_id, semantic_T, codes_TQ, with_codes=with_codes)
+                arrays = [semantic_T] if codes_TQ is None or not with_codes else [semantic_T, codes_TQ]
+                for ark, name, scp_lines, array in zip(arks, names, lines, arrays, strict=True):
+                    scp_lines.append(_append(ark, name, utt_id, array))
+    for name, scp_lines in zip(names, lines, strict=True):
+        write_text(folder / f"{name}.scp", "".join(scp_lines))
+    return len(lines[0])
+
+
+def _check_row(utt_id: str, semantic_T: np.ndarray, codes_TQ: np.ndarray | None, *, with_codes: bool) -> None:
+    """Refuse what ``read_dump`` would refuse."""
+    if not len(semantic_T):
+        raise DataError(f"{utt_id} has no tokens; remove the utterance")
+    if with_codes and (codes_TQ is None or len(codes_TQ) != len(semantic_T)):
+        found = "no" if codes_TQ is None else str(len(codes_TQ))
+        raise DataError(f"{utt_id} has {len(semantic_T)} semantic tokens and {found} acoustic frames; they must agree")
+
+
+def _append(ark: BinaryIO, name: str, utt_id: str, array: np.ndarray) -> str:
+    """Append one record and return its scp line."""
+    import kaldiio
+
+    offset = ark.tell() + len(utt_id.encode()) + 1
+    kaldiio.save_ark(ark, {utt_id: np.ascontiguousarray(array, dtype=np.int16)}, write_function="numpy")
+    return f"{utt_id} {name}.ark:{offset}\n"
+
+
+def _read_arrays(scp: Path, *, columns: int | None) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Read every array of an scp into one flat array, with the number of rows of each."""
+    if not scp.is_file():
+        raise DataError(f"{scp} is missing; run extract_tokens")
+    table = read_table(scp)
+    if not table:
+        raise DataError(f"{scp} lists no utterances; run extract_tokens again")
+    buffer = bytearray()  # One growing buffer: a list of arrays would need the memory twice when it is joined.
+    lengths = np.empty(len(table), dtype=np.int64)
+    opened: tuple[Path, BinaryIO] | None = None
+    try:
+        for index, (utt_id, place) in enumerate(table.items()):
+            name, _, offset = place.rpartition(":")
+            path = scp.parent / name
+            if opened is None or opened[0] != path:
+                if opened is not None:
+                    opened[1].close()
+                opened = (path, _open_ark(path, scp))
+            array = _read_record(opened[1], offset, where=f"{scp}: {utt_id} ({place})")
+            _check_array(array, columns, where=f"{scp}: {utt_id}")
+            lengths[index] = len(array)
+            buffer += array.tobytes()
+    finally:
+        if opened is not None:
+            opened[1].close()
+    flat = np.frombuffer(buffer, dtype=np.int16)
+    return list(table), flat if columns is None else flat.reshape(-1, columns), lengths
+
+
+def _open_ark(path: Path, scp: Path) -> BinaryIO:
+    """Open an ark or say which scp names it."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing, and {scp} names it; move a dump's files together, or extract again")
+    return path.open("rb")
+
+
+def _read_record(ark: BinaryIO, offset: str, *, where: str) -> np.ndarray:
+    """Read one numpy record. Not kaldiio's reader: that one also runs pickles and commands that a file may name."""
+    try:
+        ark.seek(int(offset))
+        if ark.read(3) != b"NPY":
+            raise ValueError("no numpy record at this offset")
+        size = int.from_bytes(ark.read(ark.read(1)[0]), "little")  # One byte tells how many bytes hold the size.
+        return np.lib.format.read_array(BytesIO(ark.read(size)), allow_pickle=False)
+    except (ValueError, EOFError, IndexError) as error:
+        raise DataError(f"{where}: damaged ark ({error}); extract the tokens again") from error
+
+
+def _check_array(array: np.ndarray, columns: int | None, *, where: str) -> None:
+    """Refuse an empty array or one of another type or shape."""
+    wanted = "(T,)" if columns is None else f"(T, {columns})"
+    if array.dtype != np.int16 or array.shape[1:] != (() if columns is None else (columns,)) or array.ndim == 0:
+        raise DataError(f"{where}: {array.dtype} of shape {array.shape}, not int16 of shape {wanted}; extract again")
+    if not len(array):
+        raise DataError(f"{where} is empty; remove the utterance and extract again")
+
+
+def _check_aligned(folder: Path, semantic: tuple[list[str], np.ndarray], codes: tuple[list[str], np.ndarray]) -> None:
+    """Semantic tokens and codes must list the same utterances with the same numbers of frames."""
+    if semantic[0] != codes[0]:
+        odd = sorted(set(semantic[0]) ^ set(codes[0])) or ["the order of the lines"]
+        raise DataError(f"{folder}: semantic.scp and codes.scp differ, first at {odd[0]}; extract the tokens again")
+    for index in np.flatnonzero(semantic[1] != codes[1])[:1]:
+        raise DataError(
+            f"{folder}: {semantic[0][index]} has {semantic[1][index]} semantic tokens and {codes[1][index]} frames of "
+            "codes; extract the tokens again"
+        )

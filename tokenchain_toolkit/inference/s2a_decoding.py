@@ -1,0 +1,69 @@
+"""Iterative decoding of acoustic codes: quantizer by quantizer, the surest frames first.
+
+Shapes: B utterances, N frames of prompt and target together, Q quantizers, K codes.
+"""
+
+import torch
+
+from tokenchain_toolkit.config.s2a import S2ADecodingConfig
+from tokenchain_toolkit.models.mask_schedule import masked_counts
+from tokenchain_toolkit.models.s2a import S2AModel, mask_codes
+from tokenchain_toolkit.models.straight_through import gumbel_noise
+
+
+@torch.no_grad()
+def decode_codes(
+    s2a: S2AModel,
+    semantic_BN: torch.Tensor,
+    prompt_codes_BNQ: torch.Tensor,
+    lengths_B: torch.Tensor,
+    prompt_lengths_B: torch.Tensor,
+    *,
+    config: S2ADecodingConfig,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Codes of the target frames; those of the prompt come back unchanged.
+
+    Args:
+        s2a: In evaluation mode.
+        semantic_BN: Semantic tokens of prompt and target.
+        prompt_codes_BNQ: Codes of the prompt; values at target frames do not matter.
+        lengths_B: Real frames of both together.
+        prompt_lengths_B: Frames of the prompt.
+        config: Passes and temperature.
+        generator: Source of randomness.
+
+    Returns:
+        Shape (B, N, Q).
+    """
+    frame_N = torch.arange(semantic_BN.shape[1], device=semantic_BN.device)
+    is_target_BN = (frame_N >= prompt_lengths_B[:, None]) & (frame_N < lengths_B[:, None])
+    codes_BNQ = prompt_codes_BNQ.clone()
+    for level in range(s2a.num_quantizers):
+        steps = config.first_level_steps if level == 0 else config.later_level_steps
+        masked_BN = is_target_BN
+        level_B = torch.full_like(lengths_B, level)
+        for step, left_B in enumerate(masked_counts(is_target_BN.sum(1), num_steps=steps)):
+            inputs_BNQ = mask_codes(codes_BNQ, is_target_BN, masked_BN, level_B, mask_id=s2a.mask_id)
+            logits_BNK = s2a(semantic_BN, inputs_BNQ, lengths_B, level_B).float()
+            noise_BNK = gumbel_noise(logits_BNK.shape, generator=generator, device=logits_BNK.device)
+            drawn_BN = (logits_BNK + config.temperature * noise_BNK).argmax(-1)
+            codes_BNQ[..., level] = torch.where(masked_BN, drawn_BN, codes_BNQ[..., level])
+            log_probs_BN = logits_BNK.log_softmax(-1).gather(2, drawn_BN[..., None]).squeeze(2)
+            # Noise on the confidence that fades with the steps keeps early choices varied (MaskGIT).
+            fading = config.temperature * (1 - (step + 1) / steps)
+            noise_BN = gumbel_noise(log_probs_BN.shape, generator=generator, device=log_probs_BN.device)
+            masked_BN = _least_sure(log_probs_BN + fading * noise_BN, masked_BN, left_B)
+    return codes_BNQ
+
+
+def num_passes(config: S2ADecodingConfig, *, num_quantizers: int) -> int:
+    """Network passes that decoding takes."""
+    return config.first_level_steps + (num_quantizers - 1) * config.later_level_steps
+
+
+def _least_sure(confidence_BN: torch.Tensor, masked_BN: torch.Tensor, count_B: torch.Tensor) -> torch.Tensor:
+    """The ``count`` masked positions of each row with the lowest confidence; they stay masked."""
+    order_BN = confidence_BN.masked_fill(~masked_BN, torch.inf).argsort(dim=1)
+    rank_BN = order_BN.argsort(dim=1)
+    return masked_BN & (rank_BN < count_B[:, None])

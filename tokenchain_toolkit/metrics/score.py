@@ -1,0 +1,113 @@
+"""Scoring one hypothesis file against its references."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tokenchain_toolkit.data.kaldi import read_table
+from tokenchain_toolkit.metrics.alignment import worst_utterances, write_alignments
+from tokenchain_toolkit.metrics.error_rate import (
+    ErrorRate,
+    character_error_rate,
+    paired_difference,
+    word_error_rate,
+)
+from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, write_score_rows
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What to score and how to name it.
+
+    Args:
+        hypothesis: Kaldi ``text`` table that a decoder wrote.
+        reference: Kaldi ``text`` table of the set.
+        metrics: Names of the figures; ``cer`` counts characters, every other name counts words.
+        baseline: Hypothesis table of the experiment to compare with, ``exp/<experiment>/decode_<set>/text``.
+        output: ``score.json``; the alignments land beside it.
+    """
+
+    hypothesis: Path
+    reference: Path
+    set_name: str
+    experiment: str
+    model: str
+    epoch: int | None
+    metrics: tuple[str, ...]
+    baseline: Path | None
+    command: str
+    commit: str
+    output: Path
+
+
+def score(request: ScoreRequest) -> list[ScoreRow]:
+    """Score, write ``score.json`` and the alignments of the worst utterances, and return the rows.
+
+    Raises:
+        DataError: A table is missing, or the tables do not hold the same utterances.
+    """
+    references, hypotheses = read_table(request.reference), read_table(request.hypothesis)
+    baseline = read_table(request.baseline) if request.baseline else None
+    rows: list[ScoreRow] = []
+    for metric in request.metrics:
+        measure = character_error_rate if metric == "cer" else word_error_rate
+        result = measure(references, hypotheses)
+        rows.append(_row(request, metric, result))
+        logger.info("%s", describe(rows[-1]))
+        if baseline is not None:
+            rows.extend(_change_rows(request, metric, measure(references, baseline), result))
+    words = word_error_rate(references, hypotheses, num_bootstrap=1)
+    write_alignments(request.output.parent, worst_utterances(references, hypotheses, words.per_utterance))
+    write_score_rows(request.output, rows)
+    return rows
+
+
+def describe(row: ScoreRow) -> str:
+    """One row in one line: set, metric, experiment, value in percent with its interval."""
+    interval = (
+        "" if row.ci_low is None or row.ci_high is None else f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]"
+    )
+    against = f" against {row.baseline}" if row.baseline else ""
+    return f"{row.set} {row.metric} {row.experiment}{against}: {100 * row.value:.1f} %{interval}, {row.n} utterances"
+
+
+def _row(request: ScoreRequest, metric: str, result: ErrorRate) -> ScoreRow:
+    return ScoreRow(
+        experiment=request.experiment,
+        model=request.model,
+        epoch=request.epoch,
+        set=request.set_name,
+        metric=metric,
+        value=result.value,
+        ci_low=result.ci_low,
+        ci_high=result.ci_high,
+        n=result.num_utts,
+        command=request.command,
+        commit=request.commit,
+    )
+
+
+def _change_rows(request: ScoreRequest, metric: str, baseline: ErrorRate, result: ErrorRate) -> list[ScoreRow]:
+    """The relative change against the baseline; no row where a relative change has no meaning."""
+    assert request.baseline is not None
+    if baseline.value == 0 and result.value > 0:
+        logger.warning(
+            "%s %s: %s makes no error, so there is no relative change to report",
+            request.set_name,
+            metric,
+            request.baseline,
+        )
+        return []
+    change = paired_difference(baseline.per_utterance, result.per_utterance)
+    row = replace(
+        _row(request, metric, result),
+        metric=metric + CHANGE_SUFFIX,
+        value=change.value,
+        ci_low=change.ci_low,
+        ci_high=change.ci_high,
+        baseline=request.baseline.resolve().parent.parent.name,
+    )
+    logger.info("%s", describe(row))
+    return [row]

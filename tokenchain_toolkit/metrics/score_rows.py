@@ -1,0 +1,60 @@
+"""Rows of ``score.json``: one figure each, with its interval, and where it came from."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import read_json, write_json
+
+CHANGE_SUFFIX = "_change"
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One figure of one experiment on one set; error rates and changes are fractions.
+
+    A metric that ends in ``_change`` is relative to the experiment named in ``baseline``.
+    """
+
+    experiment: str
+    model: str
+    epoch: int | None
+    set: str
+    metric: str
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    command: str
+    commit: str
+    baseline: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What tells one row from another."""
+        return self.set, self.metric, self.experiment, -1 if self.epoch is None else self.epoch
+
+
+def write_score_rows(path: Path, rows: Sequence[ScoreRow]) -> None:
+    """Write rows as a JSON list, atomically."""
+    write_json(path, [asdict(row) for row in rows])
+
+
+def read_score_rows(path: Path) -> list[ScoreRow]:
+    """Read a ``score.json``.
+
+    Raises:
+        DataError: It is not a list of rows with the fields of `ScoreRow`.
+    """
+    values = read_json(path)
+    known = {field.name for field in fields(ScoreRow)}
+    rows = []
+    for number, value in enumerate(values if isinstance(values, list) else [values]):
+        odd = sorted(known - {"baseline"} - set(value)) + sorted(set(value) - known)
+        if odd:
+            raise DataError(
+                f"{path}: row {number}: fields {', '.join(odd)} are missing or unknown; score the set again"
+            )
+        rows.append(ScoreRow(**value))
+    return rows

@@ -1,0 +1,45 @@
+"""What a model is given: one padded batch of utterances."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+
+@dataclass
+class TokenBatch:
+    """Padded tensors of B utterances; every id at padding is valid, so that embeddings may look it up.
+
+    Attributes:
+        utt_ids: Names of the utterances.
+        semantic_BT: Semantic tokens, int64.
+        semantic_lengths_B: Frames.
+        text_BL: Text ids, int64; L may be 0 for tasks without text.
+        text_lengths_B: Text ids per utterance.
+        prompt_BP: Semantic tokens of another utterance of the same speaker; P may be 0.
+        prompt_lengths_B: Prompt frames.
+        codes_BTQ: Acoustic codes aligned with ``semantic_BT``, or None.
+        prompt_codes_BPQ: Acoustic codes aligned with ``prompt_BP``, or None.
+    """
+
+    utt_ids: list[str]
+    semantic_BT: torch.Tensor
+    semantic_lengths_B: torch.Tensor
+    text_BL: torch.Tensor
+    text_lengths_B: torch.Tensor
+    prompt_BP: torch.Tensor
+    prompt_lengths_B: torch.Tensor
+    codes_BTQ: torch.Tensor | None = None
+    prompt_codes_BPQ: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        """Number of utterances."""
+        return len(self.utt_ids)
+
+    def to(self, device: torch.device) -> "TokenBatch":
+        """The same batch on another device."""
+        moved: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            moved[field.name] = value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+        return TokenBatch(**moved)

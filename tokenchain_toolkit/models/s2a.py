@@ -1,0 +1,136 @@
+"""S2A: masked generative model from semantic tokens and an acoustic prompt to acoustic codes (after SoundStorm).
+
+Shapes: B utterances, N frames of prompt and target together, Q quantizers, K codes per quantizer, D features.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tokenchain_toolkit.config.s2a import S2AModelConfig
+from tokenchain_toolkit.models.mask_schedule import cosine_mask_ratio
+from tokenchain_toolkit.models.sequences import valid_mask
+
+
+@dataclass
+class S2AOutput:
+    """Cross-entropy over the masked positions of the trained quantizer, and the share predicted exactly."""
+
+    loss: torch.Tensor
+    accuracy: torch.Tensor
+
+
+class S2AModel(nn.Module):
+    """Bidirectional Transformer over summed embeddings of the semantic token and of the codes known so far.
+
+    Args:
+        config: Sizes.
+        num_semantic: Semantic clusters.
+        num_quantizers: Quantizers Q to predict.
+        codebook_size: Codes K per quantizer; id K is the mask.
+    """
+
+    def __init__(self, config: S2AModelConfig, *, num_semantic: int, num_quantizers: int, codebook_size: int):
+        super().__init__()
+        self.num_quantizers = num_quantizers
+        self.codebook_size = self.mask_id = codebook_size
+        dim = config.hidden_dim
+        self.embed_semantic = nn.Embedding(num_semantic, dim)
+        self.embed_codes = nn.Embedding(num_quantizers * (codebook_size + 1), dim)
+        self.embed_level = nn.Embedding(num_quantizers, dim)
+        self.convolution = nn.Conv1d(dim, dim, config.conv_kernel, padding=config.conv_kernel // 2)
+        layer = nn.TransformerEncoderLayer(
+            dim, config.num_heads, config.feed_forward_dim, config.dropout, "gelu", batch_first=True, norm_first=True
+        )
+        self.transformer = nn.TransformerEncoder(
+            layer, config.num_layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False
+        )
+        self.heads = nn.Parameter(torch.empty(num_quantizers, dim, codebook_size))
+        for weight in (self.embed_semantic.weight, self.embed_codes.weight, self.embed_level.weight, self.heads):
+            nn.init.normal_(weight, std=0.02)
+
+    def forward(
+        self, semantic_BN: torch.Tensor, codes_BNQ: torch.Tensor, lengths_B: torch.Tensor, level_B: torch.Tensor
+    ) -> torch.Tensor:
+        """Scores of one quantizer at every frame.
+
+        Args:
+            semantic_BN: Semantic tokens of prompt and target.
+            codes_BNQ: Codes known so far; ``mask_id`` elsewhere.
+            lengths_B: Real frames; what lies beyond them has no influence.
+            level_B: Quantizer to predict in each utterance.
+
+        Returns:
+            Logits, shape (B, N, K).
+        """
+        is_real_BN = valid_mask(lengths_B, semantic_BN.shape[1])
+        offsets_Q = torch.arange(self.num_quantizers, device=codes_BNQ.device) * (self.codebook_size + 1)
+        states_BND = self.embed_semantic(semantic_BN) + self.embed_codes(codes_BNQ + offsets_Q).sum(2)
+        states_BND = (states_BND + self.embed_level(level_B)[:, None]) * is_real_BN[..., None]
+        states_BND = states_BND + F.gelu(self.convolution(states_BND.transpose(1, 2)).transpose(1, 2))
+        states_BND = states_BND + sinusoids(states_BND.shape[1], states_BND.shape[2], states_BND.device)
+        states_BND = self.transformer(states_BND, src_key_padding_mask=~is_real_BN)
+        return torch.bmm(states_BND, self.heads[level_B])
+
+    def compute_loss(
+        self,
+        semantic_BN: torch.Tensor,
+        codes_BNQ: torch.Tensor,
+        lengths_B: torch.Tensor,
+        prompt_lengths_B: torch.Tensor,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> S2AOutput:
+        """Loss at the masked positions of one random quantizer per utterance.
+
+        Quantizers below it are known, those above it masked; the prompt is known in full. The share of masked
+        positions follows the cosine schedule.
+
+        Args:
+            semantic_BN: Semantic tokens of prompt and target.
+            codes_BNQ: True codes of both.
+            lengths_B: Real frames of both together.
+            prompt_lengths_B: Frames that belong to the prompt.
+            generator: Randomness of quantizers and masks.
+        """
+        batch_size, length = semantic_BN.shape
+        device = semantic_BN.device
+        level_B = torch.randint(self.num_quantizers, (batch_size,), generator=generator, device=device)
+        ratio_B = cosine_mask_ratio(torch.rand(batch_size, generator=generator, device=device))
+        frame_N = torch.arange(length, device=device)
+        is_target_BN = (frame_N >= prompt_lengths_B[:, None]) & (frame_N < lengths_B[:, None])
+        drawn_BN = torch.rand((batch_size, length), generator=generator, device=device)
+        masked_BN = is_target_BN & (drawn_BN <= ratio_B[:, None])
+        inputs_BNQ = mask_codes(codes_BNQ, is_target_BN, masked_BN, level_B, mask_id=self.mask_id)
+        logits_BNK = self(semantic_BN, inputs_BNQ, lengths_B, level_B)
+        truth_BN = codes_BNQ.gather(2, level_B[:, None, None].expand(-1, length, 1)).squeeze(2)
+        count = masked_BN.sum().clamp_min(1)
+        loss_BN = F.cross_entropy(logits_BNK.transpose(1, 2).float(), truth_BN, reduction="none")
+        correct_BN = (logits_BNK.argmax(-1) == truth_BN) & masked_BN
+        return S2AOutput(loss=(loss_BN * masked_BN).sum() / count, accuracy=correct_BN.sum() / count)
+
+
+def mask_codes(
+    codes_BNQ: torch.Tensor,
+    is_target_BN: torch.Tensor,
+    masked_BN: torch.Tensor,
+    level_B: torch.Tensor,
+    *,
+    mask_id: int,
+) -> torch.Tensor:
+    """Codes with the chosen quantizer masked where ``masked_BN`` and all higher ones masked where ``is_target_BN``."""
+    quantizer_Q = torch.arange(codes_BNQ.shape[2], device=codes_BNQ.device)
+    is_level_B1Q = (quantizer_Q == level_B[:, None])[:, None]
+    is_above_B1Q = (quantizer_Q > level_B[:, None])[:, None]
+    hidden_BNQ = (is_level_B1Q & masked_BN[..., None]) | (is_above_B1Q & is_target_BN[..., None])
+    return codes_BNQ.masked_fill(hidden_BNQ, mask_id)
+
+
+def sinusoids(length: int, dim: int, device: torch.device) -> torch.Tensor:
+    """Sinusoidal position features, shape (length, dim), scaled to the embeddings' initial size."""
+    position_N1 = torch.arange(length, device=device, dtype=torch.float32)[:, None]
+    rate_D = torch.exp(torch.arange(0, dim, 2, device=device) * (-9.2103 / dim))
+    angles_ND = position_N1 * rate_D
+    return 0.02 * torch.stack([angles_ND.sin(), angles_ND.cos()], dim=-1).flatten(1)

@@ -1,0 +1,47 @@
+"""The discrete interface between ASR and T2S: one-hot forward, soft backward.
+
+Shapes: B utterances, L text positions, V text units.
+"""
+
+import torch
+
+
+def straight_through(probs_BLV: torch.Tensor) -> torch.Tensor:
+    """One-hot of the argmax whose gradient is the gradient of ``probs`` (PAPER: y~ = onehot(argmax p) + p - sg(p)).
+
+    Args:
+        probs_BLV: Probabilities.
+
+    Returns:
+        Shape (B, L, V); exactly one-hot in value up to rounding.
+    """
+    one_hot_BLV = torch.zeros_like(probs_BLV).scatter_(-1, probs_BLV.argmax(-1, keepdim=True), 1.0)
+    # Forward is one-hot, backward is softmax (straight-through); this order of operations cancels exactly.
+    return one_hot_BLV + (probs_BLV - probs_BLV.detach())
+
+
+def gumbel_noise(shape: torch.Size, *, generator: torch.Generator | None = None, device: torch.device) -> torch.Tensor:
+    """Standard Gumbel noise, -log(-log u), on ``device``.
+
+    Args:
+        shape: Shape of the result.
+        generator: Source of randomness, on ``device``.
+        device: Where the noise lives.
+    """
+    uniform = torch.rand(shape, generator=generator, device=device)
+    tiny = torch.finfo(uniform.dtype).tiny
+    return -torch.log(-torch.log(uniform.clamp_min(tiny)).clamp_min(tiny))
+
+
+def interface_probs(
+    logits_BLV: torch.Tensor, *, temperature: float, noise_BLV: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Tempered posterior p = softmax((h + g) / tau), in float32; g = 0 when no noise is given.
+
+    Args:
+        logits_BLV: Decoder scores h.
+        temperature: tau > 0.
+        noise_BLV: Gumbel noise g, or None for argmax feedback.
+    """
+    scores_BLV = logits_BLV.float() if noise_BLV is None else logits_BLV.float() + noise_BLV
+    return torch.softmax(scores_BLV / temperature, dim=-1)

@@ -1,0 +1,118 @@
+"""Training curves from ``exp/*/metrics.csv``, as SVG that takes its colours from the page."""
+
+import csv
+import html
+import io
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAX_PANELS = 6
+PRIORITY = ("valid/wer", "valid/cer", "valid/accuracy", "valid/loss", "valid/", "train/loss", "train/")
+# Colours no plot uses by itself; each is exchanged for a variable of the page, so that plots follow light and dark.
+INK, RULE = "#010203", "#010204"
+SERIES = tuple(f"#01030{digit}" for digit in range(6))
+THEME = {INK: "var(--ink)", RULE: "var(--rule)"} | {
+    color: f"var(--series-{number})" for number, color in enumerate(SERIES, start=1)
+}
+
+Curve = list[tuple[float, float]]  # (epoch, value), by epoch
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One family of models: the experiments that are overlaid, and the SVG."""
+
+    family: str
+    experiments: list[str]
+    svg: str
+
+
+def read_curves(path: Path) -> dict[str, Curve]:
+    """Columns of one metrics file as curves; several rows of one epoch are averaged, blanks are left out.
+
+    Where Lightning wrote both ``name_step`` and ``name_epoch``, the second is kept, under ``name``.
+    """
+    values: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    with path.open(encoding="utf-8", newline="") as handle:
+        for row in csv.DictReader(handle):
+            if not row.get("epoch"):
+                continue
+            for name, text in row.items():
+                if text and name and name not in ("epoch", "step"):
+                    values[name][float(row["epoch"])].append(float(text))
+    curves = {
+        name: [(epoch, sum(each) / len(each)) for epoch, each in sorted(epochs.items())]
+        for name, epochs in values.items()
+    }
+    for name in [name for name in curves if name.endswith("_epoch")]:
+        base = name.removesuffix("_epoch")
+        curves.pop(f"{base}_step", None)
+        curves[base] = curves.pop(name)
+    return curves
+
+
+def draw_families(exp: Path) -> list[Figure]:
+    """One figure for each family, the first word of the experiments' names."""
+    families: dict[str, dict[str, dict[str, Curve]]] = defaultdict(dict)
+    for path in sorted(exp.glob("*/metrics.csv")):
+        curves = read_curves(path)
+        if curves:
+            families[path.parent.name.partition("_")[0]][path.parent.name] = curves
+    return [Figure(family, list(runs), draw(family, runs)) for family, runs in sorted(families.items())]
+
+
+def draw(family: str, runs: dict[str, dict[str, Curve]]) -> str:
+    """Panels of metrics over epochs, the runs overlaid, as an inline SVG element."""
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+
+    names = {name for curves in runs.values() for name in curves}
+    panels = sorted(names, key=_rank)[:MAX_PANELS]
+    columns = 4 if len(panels) == 4 else 3
+    num_rows = -(-len(panels) // columns)
+    # A fixed salt makes the SVG's ids, and so the page, the same on every run.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": family, "font.size": 9}):
+        canvas = Canvas(figsize=(10.4, 2.5 * num_rows), layout="constrained", facecolor="none")
+        axes = canvas.subplots(num_rows, columns, squeeze=False).flatten()
+        for axis in axes[len(panels) :]:
+            axis.remove()
+        for axis, panel in zip(axes, panels, strict=False):
+            _draw_panel(axis, panel, [curves.get(panel, []) for curves in runs.values()])
+        output = io.StringIO()
+        canvas.savefig(output, format="svg", metadata={"Date": None})
+    return themed(output.getvalue(), f"Training curves of {family}: {', '.join(panels)} over epochs")
+
+
+def _draw_panel(axis: Any, title: str, curves: list[Curve]) -> None:
+    for number, curve in enumerate(curves):
+        epochs, values = [point[0] for point in curve], [point[1] for point in curve]
+        style = ("-", "--", "-.", ":")[number % 4]
+        axis.plot(epochs, values, style, color=SERIES[number % len(SERIES)], marker="o", markersize=2.6, linewidth=1.6)
+    axis.set_title(title, loc="left", color=INK, fontsize=9.5)
+    axis.set_facecolor("none")
+    axis.grid(axis="y", color=RULE, linewidth=0.7)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.spines["bottom"].set_color(RULE)
+    axis.tick_params(colors=INK, length=0, labelsize=8)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.margins(y=0.12)
+
+
+def themed(svg: str, label: str) -> str:
+    """Strip what an SVG inside HTML does not need, name it for screen readers, and let the page set its colours."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*"(?=[^>]*viewBox)', r"\1", svg, count=2)
+    svg = re.sub(r" font-family: [^;\"]*;", "", svg)
+    for color, variable in THEME.items():
+        svg = svg.replace(color, variable)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Panels that show what is learnt come first."""
+    places = [place for place, prefix in enumerate(PRIORITY) if name.startswith(prefix)]
+    return (min(places, default=len(PRIORITY)), name)

@@ -1,0 +1,71 @@
+"""Facts beside the scores: stage times, skipped utterances, tokenizers and the worst alignments."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenchain_toolkit.data.kaldi import read_rows
+from tokenchain_toolkit.files import read_json
+from tokenchain_toolkit.metrics.alignment import AlignedUtterance, read_alignments
+from tokenchain_toolkit.metrics.score_rows import read_score_rows
+from tokenchain_toolkit.report.settings import ReportInputs
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """Utterances that a stage left out: how many, and how many for each reason."""
+
+    path: str
+    count: int
+    reasons: list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class WorstUtterances:
+    """The worst recognised utterances of one experiment on one set."""
+
+    experiment: str
+    set_name: str
+    metric: str
+    utterances: list[AlignedUtterance]
+
+
+def read_stage_times(exp: Path) -> dict[str, float]:
+    """Stage -> seconds from ``stage_times.json``, in its order; empty if there is none."""
+    path = exp / "stage_times.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def read_skipped(inputs: ReportInputs) -> list[SkippedFile]:
+    """Every ``skipped.tsv`` (utt_id, reason) under the recipe's folders."""
+    found = []
+    for folder in (inputs.data, inputs.dump, inputs.exp):
+        for path in sorted(folder.rglob("skipped.tsv")):
+            reasons = Counter(reason or "no reason given" for _, utt_id, reason in read_rows(path) if utt_id)
+            ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+            found.append(SkippedFile(str(path), sum(reasons.values()), ranked))
+    return found
+
+
+def read_tokenizers(inputs: ReportInputs) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Name and fields of every tokenizer manifest under ``exp``, or of the dumps' if there is none."""
+    paths = sorted(inputs.exp.glob("tokenizer_*/manifest.json")) or sorted(inputs.dump.glob("*/*/manifest.json"))
+    return [(str(path.parent), _leaves(read_json(path))) for path in paths]
+
+
+def read_worst(exp: Path, limit: int) -> list[WorstUtterances]:
+    """The worst utterances beside every ``score.json``; experiments without errors are left out."""
+    found = []
+    for path in sorted(exp.rglob("score.json")):
+        utterances, rows = read_alignments(path.parent)[:limit], read_score_rows(path)
+        if utterances and rows:
+            found.append(WorstUtterances(rows[0].experiment, rows[0].set, rows[0].metric, utterances))
+    return found
+
+
+def _leaves(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested dictionaries as dotted keys with their values as text, without the empty ones."""
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{prefix}.{key}" if prefix else key)]
+    return [] if value is None else [(prefix, str(value))]

@@ -1,0 +1,115 @@
+"""What the trainable tasks share: optimiser, schedules by progress, logging, and the guard against bad losses."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import lightning
+import torch
+
+from tokenchain_toolkit.config.training import CommonConfig, OptimConfig
+from tokenchain_toolkit.errors import ConfigError, TrainingError
+from tokenchain_toolkit.models.batch import TokenBatch
+
+# Large and odd, so that neighbouring seeds and epochs share no random stream.
+SEED_STRIDE = 1_000_003
+
+
+class BaseTask(lightning.LightningModule):
+    """A task whose randomness in an epoch depends on the seed and the epoch alone, so a resumed run equals a whole one.
+
+    Args:
+        config: The experiment.
+        manifest: Tokenizer of the tokens it is trained on; kept in every checkpoint.
+    """
+
+    monitor = "valid/loss"
+    monitor_mode = "min"
+
+    def __init__(self, config: CommonConfig, *, manifest: dict[str, Any]):
+        super().__init__()
+        self.config = config
+        self.manifest = manifest
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, in [0, 1]."""
+        trainer = self.trainer
+        batches = max(int(trainer.num_training_batches), 1)
+        done = trainer.current_epoch + trainer.fit_loop.epoch_loop.batch_idx / batches
+        return done / self.config.training.max_epochs
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam or AdamW over the parameters that are trained."""
+        return build_optimizer(self.config.optim, (p for p in self.parameters() if p.requires_grad))
+
+    def on_train_epoch_start(self) -> None:
+        """Seed by epoch."""
+        torch.manual_seed(self.config.training.seed * SEED_STRIDE + self.current_epoch)
+
+    def on_train_batch_start(self, batch: TokenBatch, batch_idx: int) -> None:
+        """Set the learning rate; it has no state, so resuming cannot lose it."""
+        del batch, batch_idx
+        lr = learning_rate(self.config.optim, step=self.global_step + 1, progress=self.progress)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = lr
+
+    def log_values(self, prefix: str, values: dict[str, torch.Tensor | float], *, batch_size: int) -> None:
+        """Log the means over the epoch as ``prefix/name``."""
+        self.log_dict(
+            {f"{prefix}/{name}": value for name, value in values.items()},
+            on_step=False,
+            on_epoch=True,
+            batch_size=batch_size,
+            sync_dist=self.trainer.world_size > 1,
+        )
+
+    def checked(self, loss: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
+        """The loss itself.
+
+        Raises:
+            TrainingError: It is not finite; the message names the utterances of the batch.
+        """
+        if not torch.isfinite(loss):
+            names = ", ".join(batch.utt_ids[:5])
+            raise TrainingError(
+                f"the loss of epoch {self.current_epoch}, step {self.global_step} is {loss.item()}; the batch holds "
+                f"{len(batch)} utterances, first {names}; look at them, lower optim.lr, or use precision=32-true"
+            )
+        return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the tokenizer's manifest inside the checkpoint."""
+        checkpoint["manifest"] = self.manifest
+
+
+def build_optimizer(config: OptimConfig, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """Adam or AdamW.
+
+    Raises:
+        ConfigError: The name is neither.
+    """
+    classes = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    if config.name not in classes:
+        raise ConfigError(f"optim.name={config.name}: choose one of {', '.join(classes)}")
+    return classes[config.name](parameters, lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay)
+
+
+def learning_rate(config: OptimConfig, *, step: int, progress: float) -> float:
+    """Learning rate at an update.
+
+    Args:
+        config: Peak, warm-up and kind of schedule.
+        step: Number of the update, from 1.
+        progress: Share of the run that is done, in [0, 1].
+
+    Raises:
+        ConfigError: The schedule is unknown.
+    """
+    warmup = max(config.warmup_steps, 1)
+    rising = min(step / warmup, 1.0)
+    if config.schedule == "warmup_inverse_sqrt":
+        return config.lr * min(rising, (warmup / step) ** 0.5)
+    if config.schedule == "warmup_cosine":
+        cosine = 0.5 * (1 + torch.cos(torch.tensor(min(progress, 1.0) * torch.pi)).item())
+        return config.lr * rising * (config.final_lr_ratio + (1 - config.final_lr_ratio) * cosine)
+    raise ConfigError(f"optim.schedule={config.schedule}: choose warmup_inverse_sqrt or warmup_cosine")

@@ -1,0 +1,60 @@
+"""Training of S2A."""
+
+from typing import Any
+
+import torch
+
+from tokenchain_toolkit.config.s2a import S2AConfig
+from tokenchain_toolkit.models.batch import TokenBatch
+from tokenchain_toolkit.models.s2a import S2AModel, S2AOutput
+from tokenchain_toolkit.models.sequences import pack_left
+from tokenchain_toolkit.tasks.base import BaseTask
+
+
+class S2ATask(BaseTask):
+    """Trains ``S2AModel`` on aligned semantic tokens and acoustic codes.
+
+    Args:
+        config: The experiment.
+        manifest: Tokenizer of the training tokens; must have an acoustic part.
+    """
+
+    def __init__(self, config: S2AConfig, *, manifest: dict[str, Any]):
+        super().__init__(config, manifest=manifest)
+        self.s2a = S2AModel(
+            config.model,
+            num_semantic=manifest["semantic"]["num_clusters"],
+            num_quantizers=manifest["acoustic"]["num_quantizers"],
+            codebook_size=manifest["acoustic"]["codebook_size"],
+        )
+
+    def training_step(self, batch: TokenBatch, batch_idx: int) -> torch.Tensor:
+        """Masked cross-entropy of a batch."""
+        del batch_idx
+        output = self._forward(batch, generator=None)
+        self._log("train", output, batch)
+        return self.checked(output.loss, batch)
+
+    def validation_step(self, batch: TokenBatch, batch_idx: int) -> None:
+        """Masked cross-entropy with the same masks every epoch."""
+        generator = torch.Generator(device=self.device).manual_seed(batch_idx)
+        self._log("valid", self._forward(batch, generator=generator), batch)
+
+    def _forward(self, batch: TokenBatch, *, generator: torch.Generator | None) -> S2AOutput:
+        """S2A on the prompt followed by the target."""
+        semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+        return self.s2a.compute_loss(semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, generator=generator)
+
+    def _log(self, prefix: str, output: S2AOutput, batch: TokenBatch) -> None:
+        """Log means."""
+        values: dict[str, torch.Tensor | float] = {"loss": output.loss, "accuracy": output.accuracy}
+        self.log_values(prefix, values, batch_size=len(batch))
+
+
+def join_prompt(batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Prompt and target end to end: semantic tokens (B, N), codes (B, N, Q) and lengths (B,)."""
+    assert batch.codes_BTQ is not None and batch.prompt_codes_BPQ is not None
+    prompt_BPX = torch.cat([batch.prompt_BP[..., None], batch.prompt_codes_BPQ], dim=-1)
+    target_BTX = torch.cat([batch.semantic_BT[..., None], batch.codes_BTQ], dim=-1)
+    joined_BNX, lengths_B = pack_left([prompt_BPX, target_BTX], [batch.prompt_lengths_B, batch.semantic_lengths_B])
+    return joined_BNX[..., 0], joined_BNX[..., 1:], lengths_B

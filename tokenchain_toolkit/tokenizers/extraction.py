@@ -1,0 +1,182 @@
+"""Extracting the tokens of one data set in shards, and merging the shards into one dump."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from tokenchain_toolkit.data.audio import read_audio
+from tokenchain_toolkit.data.kaldi import read_rows
+from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
+from tokenchain_toolkit.data.shards import SLURM, Shard, Workers, run_shards
+from tokenchain_toolkit.data.token_dump import CODES, MANIFEST, SEMANTIC, Row, write_arks
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import write_text
+from tokenchain_toolkit.tokenizers.tokenizer import Tokenizer, load_tokenizer
+
+LOG = logging.getLogger(__name__)
+SKIPPED = "skipped"
+EXAMPLES = 3  # Utterances that a message names.
+
+
+def extract_tokens(
+    tokenizer: Path,
+    wavs: Mapping[str, str],
+    out: Path,
+    *,
+    workers: Workers,
+    device: str = "cpu",
+    max_skipped: float = 0.01,
+) -> int:
+    """Write the dump of one set; unusable audio goes to ``skipped.tsv`` with its reason.
+
+    Args:
+        tokenizer: ``exp/tokenizer_<tag>``.
+        wavs: Audio file of each utterance.
+        out: ``dump/<tokenizer>/<set>``.
+        workers: Where the shards run.
+        device: Torch device of an SSL model.
+        max_skipped: Largest share of skipped utterances, in [0, 1].
+
+    Returns:
+        Number of skipped utterances.
+
+    Raises:
+        DataError: Too many utterances were skipped, or the shards do not hold every utterance exactly once.
+    """
+    if not wavs:
+        raise DataError(f"{out}: wav.scp lists no utterances; run the data preparation stage")
+    manifest = read_manifest(tokenizer / MANIFEST)
+    kinds = [SEMANTIC, CODES] if manifest["acoustic"] else [SEMANTIC]
+    shards = _make_shards(tokenizer, wavs, out, kinds=kinds, workers=workers, device=device)
+    run_shards(extract_shard, shards, folder=out, workers=workers)
+    skipped = read_skipped(out, shards)
+    _check_skipped(out, skipped, shards, total=len(wavs), max_skipped=max_skipped)
+    for kind in kinds:
+        merge_scps(out, kind, shards, expected=[utt_id for utt_id in wavs if utt_id not in skipped])
+    write_text(out / f"{SKIPPED}.tsv", "".join(f"{utt_id}\t{reason}\n" for utt_id, reason in skipped.items()))
+    write_manifest(out / MANIFEST, manifest)
+    return len(skipped)
+
+
+def extract_shard(
+    *, tokenizer: str, rows: list[list[str]], out: str, name: str, num_threads: int | None, device: str
+) -> None:
+    """Write the arks of one shard and the list of what it skipped.
+
+    Args:
+        tokenizer: Folder of the tokenizer.
+        rows: [utt_id, audio file] of each utterance.
+        out: Folder of the dump.
+        name: Of the shard.
+        num_threads: Threads for torch, or None for its default.
+        device: Torch device of an SSL model.
+    """
+    import torch
+
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    loaded = _load_once(tokenizer, device)
+    skipped: list[tuple[str, str]] = []
+    write_arks(Path(out), _encode(loaded, rows, skipped), with_codes=loaded.codec is not None, suffix=f".{name}")
+    lines = [f"{utt_id}\t{' '.join(reason.split())}\n" for utt_id, reason in skipped]
+    write_text(Path(out) / f"{SKIPPED}.{name}.tsv", "".join(lines))
+
+
+@lru_cache(maxsize=1)
+def _load_once(folder: str, device: str) -> Tokenizer:
+    """The tokenizer, once per process however many shards it works on."""
+    return load_tokenizer(Path(folder), device=device)
+
+
+def _encode(tokenizer: Tokenizer, rows: list[list[str]], skipped: list[tuple[str, str]]) -> Iterator[Row]:
+    """Tokens of every usable utterance; the others are added to ``skipped``."""
+    for utt_id, path in rows:
+        try:
+            samples_N = read_audio(path, sample_rate=tokenizer.sample_rate)
+            [(semantic_T, codes_TQ)] = tokenizer.encode([samples_N], utt_ids=[utt_id])
+        except DataError as error:
+            skipped.append((utt_id, str(error)))
+            continue
+        yield utt_id, semantic_T, codes_TQ
+
+
+def _make_shards(
+    tokenizer: Path,
+    wavs: Mapping[str, str],
+    out: Path,
+    *,
+    kinds: list[str],
+    workers: Workers,
+    device: str,
+) -> list[Shard]:
+    """Cut the set into shards of neighbouring utterances."""
+    import torch
+
+    # Threads beyond one core's share would make the jobs push each other off the cores.
+    threads = workers.cpus_per_job if workers.executor == SLURM else max(1, torch.get_num_threads() // workers.num_jobs)
+    shard_size = min(500, max(20, len(wavs) // 16))  # Not by num_jobs: a rerun may use another number of jobs.
+    rows = [[utt_id, path] for utt_id, path in wavs.items()]
+    shards = []
+    for start in range(0, len(rows), shard_size):
+        name = f"{start // shard_size:05d}"
+        arguments = {
+            "tokenizer": str(tokenizer),
+            "rows": rows[start : start + shard_size],
+            "out": str(out),
+            "name": name,
+            "num_threads": threads,
+            "device": device,
+        }
+        outputs = [f"{kind}.{name}.{ending}" for kind in kinds for ending in ("ark", "scp")]
+        shards.append(Shard(name=name, arguments=arguments, outputs=(*outputs, f"{SKIPPED}.{name}.tsv")))
+    return shards
+
+
+def read_skipped(out: Path, shards: list[Shard]) -> dict[str, str]:
+    """Reason for each skipped utterance of all shards."""
+    skipped = {}
+    for shard in shards:
+        for line in (out / f"{SKIPPED}.{shard.name}.tsv").read_text(encoding="utf-8").splitlines():
+            utt_id, _, reason = line.partition("\t")
+            skipped[utt_id] = reason
+    return skipped
+
+
+def _check_skipped(out: Path, skipped: dict[str, str], shards: list[Shard], *, total: int, max_skipped: float) -> None:
+    """Log what was skipped, and stop if it is too much."""
+    LOG.info("%s: %d of %d utterances skipped", out, len(skipped), total)
+    if len(skipped) <= max_skipped * total:
+        return
+    for shard in shards:  # The audio may be mended before the next run, so these shards must be made again.
+        path = out / f"{SKIPPED}.{shard.name}.tsv"
+        if path.stat().st_size:
+            path.unlink()
+    examples = "; ".join(f"{utt_id}: {reason}" for utt_id, reason in list(skipped.items())[:EXAMPLES])
+    raise DataError(
+        f"{out}: {len(skipped)} of {total} utterances are unusable, more than --max_skipped {max_skipped:g} allows "
+        f"({examples}); mend their audio, take them out of wav.scp, or raise --max_skipped"
+    )
+
+
+def merge_scps(out: Path, kind: str, shards: list[Shard], *, expected: list[str]) -> None:
+    """Join the shards' lists into ``<kind>.scp``; the arks stay where they are.
+
+    Raises:
+        DataError: An utterance stands twice, is missing or does not belong to the set.
+    """
+    places: dict[str, str] = {}
+    for shard in shards:
+        path = out / f"{kind}.{shard.name}.scp"
+        for number, utt_id, place in read_rows(path):
+            if utt_id in places:
+                raise DataError(f"{path}:{number}: {utt_id} stands in two shards; run the stage with --overwrite")
+            places[utt_id] = place
+    odd = sorted(places.keys() ^ set(expected))
+    if odd:
+        names = ", ".join(odd[:EXAMPLES])
+        raise DataError(
+            f"{out}: {len(odd)} utterances are missing from the {kind} shards or do not belong to the set ({names}); "
+            "run the stage with --overwrite"
+        )
+    write_text(out / f"{kind}.scp", "".join(f"{utt_id} {places[utt_id]}\n" for utt_id in expected))

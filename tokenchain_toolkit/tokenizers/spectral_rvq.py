@@ -1,0 +1,195 @@
+"""Acoustic codec without a neural network: residual k-means on log-mel frames, and Griffin-Lim back to audio.
+
+Shapes: N samples, T frames, F frequency bins, M mel bands, Q quantizers, K codebook entries.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.features.framing import magnitude_spectrogram, mel_matrix
+from tokenchain_toolkit.files import atomic_path
+from tokenchain_toolkit.tokenizers.griffin_lim import griffin_lim, invert_mel
+from tokenchain_toolkit.tokenizers.kmeans import Kmeans, learn_kmeans
+
+KIND = "spectral_rvq"
+
+
+@dataclass(frozen=True)
+class SpectralSettings:
+    """What the codec's two directions depend on besides its codebooks; see ``CodecConfig`` for the meanings."""
+
+    sample_rate: int
+    hop_length: int
+    num_mels: int
+    n_fft: int
+    floor: float
+    griffin_lim_iterations: int
+    griffin_lim_momentum: float
+
+
+def spectral_settings(config: TokenizerConfig) -> SpectralSettings:
+    """The codec's part of a tokenizer's configuration."""
+    codec = config.codec
+    return SpectralSettings(
+        sample_rate=config.sample_rate,
+        hop_length=config.hop_length,
+        num_mels=codec.num_mels,
+        n_fft=codec.n_fft,
+        floor=codec.floor,
+        griffin_lim_iterations=codec.griffin_lim_iterations,
+        griffin_lim_momentum=codec.griffin_lim_momentum,
+    )
+
+
+class LogMel:
+    """Log-mel frames of audio, and audio from log-mel frames."""
+
+    def __init__(self, settings: SpectralSettings):
+        self.settings = settings
+        self._window_N = torch.hann_window(settings.n_fft)
+        self._mel_FM = mel_matrix(n_fft=settings.n_fft, num_mels=settings.num_mels, sample_rate=settings.sample_rate)
+
+    def analyse(self, samples_N: np.ndarray) -> np.ndarray:
+        """Log-mel frames, float32 of shape (ceil(N / hop), M)."""
+        magnitudes_TF = magnitude_spectrogram(
+            torch.from_numpy(samples_N),
+            hop_length=self.settings.hop_length,
+            window_N=self._window_N,
+            n_fft=self.settings.n_fft,
+        )
+        return (magnitudes_TF @ self._mel_FM).clamp(min=self.settings.floor).log().numpy()
+
+    def synthesize(self, log_mel_TM: np.ndarray) -> np.ndarray:
+        """Audio of T * hop samples, float32."""
+        magnitudes_TF = invert_mel(torch.from_numpy(log_mel_TM).exp(), self._mel_FM)
+        return griffin_lim(
+            magnitudes_TF,
+            window_N=self._window_N,
+            hop_length=self.settings.hop_length,
+            iterations=self.settings.griffin_lim_iterations,
+            momentum=self.settings.griffin_lim_momentum,
+        ).numpy()
+
+
+class SpectralRvq:
+    """The codec.
+
+    Args:
+        codebooks_QKM: float32; entry 0 of the first axis quantizes the frames, each next one what the former left.
+        settings: Analysis and synthesis.
+    """
+
+    def __init__(self, codebooks_QKM: np.ndarray, settings: SpectralSettings):
+        self.codebooks_QKM = codebooks_QKM
+        self.settings = settings
+        self.num_quantizers, self.codebook_size, _ = codebooks_QKM.shape
+        self.sample_rate = settings.sample_rate
+        self.frame_rate = settings.sample_rate / settings.hop_length
+        self.log_mel = LogMel(settings)
+
+    def encode(self, samples_N: np.ndarray) -> np.ndarray:
+        """Codes of one utterance, int16 of shape (ceil(N / hop), Q)."""
+        return self.quantize(self.log_mel.analyse(samples_N))
+
+    def decode(self, codes: list[np.ndarray]) -> list[np.ndarray]:
+        """Audio of utterances, each float32 of T * hop samples.
+
+        Args:
+            codes: Integers of shape (T, q) with 1 <= q <= Q; fewer quantizers give a rougher sound. Each utterance is
+                decoded alone, so the result does not depend on its neighbours.
+
+        Raises:
+            DataError: A code lies outside the codebook, or an array has another shape.
+        """
+        return [self.log_mel.synthesize(self.dequantize(codes_TQ)) for codes_TQ in codes]
+
+    def quantize(self, log_mel_TM: np.ndarray) -> np.ndarray:
+        """Codes of log-mel frames, int16 of shape (T, Q)."""
+        residual_TM = log_mel_TM.copy()
+        codes_TQ = np.empty((len(log_mel_TM), self.num_quantizers), np.int16)
+        for level, codebook_KM in enumerate(self.codebooks_QKM):
+            codes_TQ[:, level] = Kmeans(codebook_KM).assign(residual_TM)
+            residual_TM -= codebook_KM[codes_TQ[:, level]]
+        return codes_TQ
+
+    def dequantize(self, codes_TQ: np.ndarray) -> np.ndarray:
+        """Log-mel frames of codes, float32 of shape (T, M)."""
+        if codes_TQ.ndim != 2 or not len(codes_TQ) or not 1 <= codes_TQ.shape[1] <= self.num_quantizers:
+            raise DataError(f"codes of shape {codes_TQ.shape} are not (T, 1..{self.num_quantizers}) with T > 0")
+        if codes_TQ.min() < 0 or codes_TQ.max() >= self.codebook_size:
+            raise DataError(
+                f"codes span {codes_TQ.min()}..{codes_TQ.max()}, the codebook has 0..{self.codebook_size - 1}; "
+                "they are another codec's, or hold mask tokens"
+            )
+        levels = np.arange(codes_TQ.shape[1])
+        return self.codebooks_QKM[levels, codes_TQ].sum(axis=1, dtype=np.float32)
+
+    def distortions(self, log_mel_NM: np.ndarray) -> list[float]:
+        """Root mean square error in dB of log-mel frames rebuilt from the first 1, 2, ... Q quantizers."""
+        codes_NQ = self.quantize(log_mel_NM)
+        decibels = 20.0 / np.log(10.0)
+        return [
+            float(decibels * np.sqrt(np.square(log_mel_NM - self.dequantize(codes_NQ[:, :used])).mean()))
+            for used in range(1, self.num_quantizers + 1)
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write ``codec.safetensors``: the codebooks, and the settings in its header."""
+        from safetensors.numpy import save
+
+        with atomic_path(path) as temporary:
+            # One entry: several would come in another order, and so give another file hash, each time.
+            facts = json.dumps({"kind": KIND, "settings": asdict(self.settings)}, sort_keys=True)
+            temporary.write_bytes(save({"codebooks": self.codebooks_QKM}, metadata={"codec": facts}))
+
+
+def load_spectral_rvq(path: Path) -> SpectralRvq:
+    """Read ``codec.safetensors``.
+
+    Raises:
+        DataError: It is missing, damaged or of another kind.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise DataError(f"{path} is missing; run learn_tokenizer")
+    try:
+        with safe_open(path, framework="np") as archive:
+            facts = json.loads((archive.metadata() or {}).get("codec", "{}"))
+            if facts.get("kind") != KIND:
+                raise DataError(f"{path}: a codec of kind {facts.get('kind')}, not {KIND}; run learn_tokenizer again")
+            return SpectralRvq(archive.get_tensor("codebooks"), SpectralSettings(**facts["settings"]))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}); run learn_tokenizer again with --overwrite") from error
+
+
+def learn_spectral_rvq(log_mel_NM: np.ndarray, config: TokenizerConfig) -> SpectralRvq:
+    """Learn the codebooks level by level, each on the residual of the levels before it.
+
+    Args:
+        log_mel_NM: Frames from ``LogMel.analyse``, float32.
+        config: Tokenizer configuration.
+
+    Raises:
+        DataError: There are fewer frames than codebook entries.
+    """
+    codec = config.codec
+    residual_NM = log_mel_NM.copy()
+    codebooks = []
+    for level in range(codec.num_quantizers):
+        kmeans, _ = learn_kmeans(
+            residual_NM,
+            num_clusters=codec.codebook_size,
+            seed=codec.seed + level,
+            batch_size=codec.batch_size,
+            epochs=codec.epochs,
+        )
+        residual_NM -= kmeans.centroids_KD[kmeans.assign(residual_NM)]
+        codebooks.append(kmeans.centroids_KD)
+    return SpectralRvq(np.stack(codebooks), spectral_settings(config))
