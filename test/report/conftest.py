@@ -34,11 +34,13 @@ def recipe(tmp_path, monkeypatch):
             "epoch,step,train/loss,valid/wer_ctc\n0,0,3.0,\n0,1,2.0,\n0,1,,0.9\n1,2,1.0,\n1,3,,0.5\n",
         )
         options = {"hyp": folder / "decode_read/text", "ref": "data/read/text", "set": "read", "model": "chain"}
-        options |= {"experiment": experiment, "epoch": 2, "out": folder / "decode_read/score.json", "command": "decode"}
+        options |= {"experiment": experiment, "trained": folder, "out": folder / "decode_read/score.json"}
+        options["command"] = "decode"
+        write_json(folder / "model.json", {"epoch": 2})
         if experiment != "chain_baseline":
             options["baseline"] = "exp/chain_baseline/decode_read/text"
         assert score.main([f"--{name}={value}" for name, value in options.items()]) == 0
-    write_json(tmp_path / "exp/stage_times.json", {"train_chain": 61.0})
+    write_json(tmp_path / "exp/chain_baseline/.done", {"seconds": 61.0})
     write_json(tmp_path / "exp/tokenizer_mfcc/manifest.json", {"semantic": {"num_clusters": 77}})
     write_text(tmp_path / "dump/mfcc/read/skipped.tsv", "v1\ttoo short\nv2\ttoo short\nv3\tno samples\n")
     return tmp_path

@@ -2,9 +2,11 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenchain_toolkit.errors import TokenChainError
 
@@ -17,6 +19,33 @@ def stage_parser(description: str, *, config: bool = True) -> argparse.ArgumentP
         parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that win over the YAML file")
     parser.add_argument("--overwrite", action="store_true", help="redo the stage even if its output is up to date")
     return parser
+
+
+def add_worker_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a stage that runs in shards."""
+    parser.add_argument("--num_jobs", type=int, default=1, help="processes, or SLURM jobs, at once")
+    parser.add_argument(
+        "--executor",
+        choices=("local", "slurm"),
+        default=os.environ.get("TOKENCHAIN_EXECUTOR", "local"),
+        help="where the jobs run; cmd.sh sets the default through TOKENCHAIN_EXECUTOR",
+    )
+    parser.add_argument("--slurm_partition", help="SLURM partition; the cluster's default if not given")
+    parser.add_argument("--cpus_per_job", type=int, default=2, help="cores of one SLURM job")
+    parser.add_argument("--device", default="cpu", help="torch device of the jobs, such as cuda")
+
+
+def workers_from(arguments: argparse.Namespace) -> Any:
+    """The ``Workers`` that ``add_worker_options`` describes."""
+    from tokenchain_toolkit.data.shards import Workers
+
+    return Workers(
+        num_jobs=arguments.num_jobs,
+        executor=arguments.executor,
+        slurm_partition=arguments.slurm_partition,
+        cpus_per_job=arguments.cpus_per_job,
+        gpus_per_job=int(arguments.device.startswith("cuda")),
+    )
 
 
 def run_command(

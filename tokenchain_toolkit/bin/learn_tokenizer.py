@@ -23,11 +23,11 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.config.load import config_dict, load_config
     from tokenchain_toolkit.config.tokenizer import TokenizerConfig
     from tokenchain_toolkit.data.kaldi import read_table
-    from tokenchain_toolkit.data.stamp import StageStamp
+    from tokenchain_toolkit.data.stamp import StageStamp, data_inputs
     from tokenchain_toolkit.tokenizers.learning import learn_tokenizer
 
     config = load_config(TokenizerConfig, arguments.config, arguments.overrides)
-    stamp = StageStamp(arguments.out, inputs=[arguments.data / "wav.scp"], config=config_dict(config))
+    stamp = StageStamp(arguments.out, inputs=data_inputs(arguments.data, "wav.scp"), config=config_dict(config))
     if not stamp.begin(overwrite=arguments.overwrite):
         logging.getLogger(__name__).info("%s is up to date", arguments.out)
         return

@@ -17,7 +17,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", required=True, dest="set_name", help="name of the set in the results")
     parser.add_argument("--experiment", required=True, help="name of the experiment in the results")
     parser.add_argument("--model", required=True, help="kind of model: asr, t2s, chain, s2a")
-    parser.add_argument("--epoch", type=int, help="epochs that the model was trained for")
+    parser.add_argument("--trained", type=Path, help="model folder, which says how many epochs it was trained for")
     parser.add_argument("--out", type=Path, required=True, help="score.json to write")
     parser.add_argument("--baseline", type=Path, help="hypothesis of the baseline, exp/<experiment>/decode_<set>/text")
     parser.add_argument("--command", help="command that made the hypothesis; by default this command")
@@ -29,6 +29,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Score as the options say."""
+    from tokenchain_toolkit.files import read_json
     from tokenchain_toolkit.metrics.score import ScoreRequest, score
     from tokenchain_toolkit.report.provenance import package_commit
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
             set_name=arguments.set_name,
             experiment=arguments.experiment,
             model=arguments.model,
-            epoch=arguments.epoch,
+            epoch=read_json(arguments.trained / "model.json")["epoch"] if arguments.trained else None,
             metrics=(arguments.metric_name,) if arguments.metric_name else tuple(arguments.metric),
             baseline=arguments.baseline,
             command=arguments.command or shlex.join(["python", "-m", "tokenchain_toolkit.bin.score", *sys.argv[1:]]),

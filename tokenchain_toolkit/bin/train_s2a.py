@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
     train_stage(
         arguments,
         S2AConfig,
-        inputs=[arguments.train_dump / "codes.scp", arguments.valid_dump / "codes.scp"],
+        inputs=[],
         train=lambda config, sets: train_s2a(config, sets, folder=arguments.out),
     )
 

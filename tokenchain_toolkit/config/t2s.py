@@ -33,12 +33,14 @@ class T2SConfig(CommonConfig):
 class T2SSamplingConfig:
     """How semantic tokens are drawn.
 
-    ``max_frames_per_token`` caps the output at that many frames for each text token, plus one second's worth of slack.
+    ``max_frames_per_token`` caps the output at that many frames for each text token. ``prompt_frames`` is the length of
+    the semantic prefix, a crop of another utterance of the speaker.
     """
 
     temperature: float = 0.8
     top_k: int = 0
     top_p: float = 0.9
     max_frames_per_token: float = 40.0
+    prompt_frames: int = 0
     batch_size: int = 64
     seed: int = 0

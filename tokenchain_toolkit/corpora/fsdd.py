@@ -96,7 +96,7 @@ def prepare_fsdd(
         _write_second_domain(out / SECOND_DOMAIN, audio / SECOND_DOMAIN, source=second)
     else:
         shutil.rmtree(out / SECOND_DOMAIN, ignore_errors=True)  # of an earlier run; its audio is gone with the stamp
-    stamp.finish()
+    stamp.finish(also=[out / name for name in names])
     return True
 
 

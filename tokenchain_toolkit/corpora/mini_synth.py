@@ -143,7 +143,7 @@ def prepare_mini_synth(
     write_table(
         audio / "voices", {_speaker(domain, i): voice for domain in DOMAINS for i, voice in enumerate(domain.voices)}
     )
-    stamp.finish()
+    stamp.finish(also=[out / name for name in SET_NAMES])
     return True
 
 

@@ -63,6 +63,20 @@ class Workers:
             raise ConfigError(f"num_jobs={self.num_jobs} must be at least 1")
 
 
+def shard_size(count: int) -> int:
+    """Items of one shard; not by the number of jobs, because a rerun may use another number."""
+    return min(500, max(20, count // 16))
+
+
+def threads_per_job(workers: Workers) -> int:
+    """Threads for torch in one job: more than its share of the cores would make jobs push each other off them."""
+    import torch
+
+    if workers.executor == SLURM:
+        return workers.cpus_per_job
+    return max(1, torch.get_num_threads() // workers.num_jobs)
+
+
 def run_shards(function: Callable[..., None], shards: Sequence[Shard], *, folder: Path, workers: Workers) -> int:
     """Call ``function(**shard.arguments)`` for every shard that is not done yet.
 

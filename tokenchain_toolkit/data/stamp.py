@@ -8,6 +8,7 @@ inputs, so a change travels down the recipe, and a rerun that changes nothing is
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class StageStamp:
                 raise DataError(f"{path} is missing, and {self.folder} is made from it; run the earlier stage first")
         self.record: dict[str, Any] = {"config": config, "inputs": {str(path): sha256_of(path) for path in paths}}
         text = json.dumps(self.record, sort_keys=True, ensure_ascii=False)
+        self._began = time.monotonic()
         self.record["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
 
     def state(self) -> str:
@@ -65,9 +67,22 @@ class StageStamp:
         elif state == "new" and self.folder.is_dir() and any(self.folder.iterdir()):
             raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
         write_json(self.folder / STARTED, self.record)
+        self._began = time.monotonic()
         return True
 
-    def finish(self) -> None:
-        """Mark the output as complete."""
-        write_json(self.folder / DONE, self.record)
+    def finish(self, *, also: Iterable[Path] = ()) -> None:
+        """Mark the output as complete, with the seconds since ``begin`` for the report.
+
+        Args:
+            also: Folders that were made together with this one and get a stamp without the time.
+        """
+        for folder in also:
+            write_json(folder / DONE, self.record)
+        write_json(self.folder / DONE, {**self.record, "seconds": round(time.monotonic() - self._began, 1)})
         (self.folder / STARTED).unlink(missing_ok=True)
+
+
+def data_inputs(folder: Path, *names: str) -> list[Path]:
+    """Tables of a data directory, and its stamp where a stage made it, that a stage lists among its inputs."""
+    stamp = folder / DONE
+    return [*(folder / name for name in names), *([stamp] if stamp.is_file() else [])]

@@ -109,7 +109,7 @@ def load_model(folder: Path, *, kind: str) -> SavedModel:
     weights = folder / "model.safetensors"
     if not weights.is_file() or not (folder / "model.json").is_file():
         raise DataError(f"{weights} is missing; run the stage that trains {folder} to its end")
-    facts = read_json(folder / "model.json")
+    facts = _read_facts(folder / "model.json")
     if facts["kind"] != kind:
         raise DataError(f"{folder} holds a model of kind {facts['kind']}, where one of kind {kind} is needed")
     manifest = read_manifest(folder / "manifest.json")
@@ -128,3 +128,14 @@ def load_model(folder: Path, *, kind: str) -> SavedModel:
         epoch=facts["epoch"],
         text_tokenizer=text_tokenizer,
     )
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Kind, sizes and epoch of a model."""
+    try:
+        facts = read_json(path)
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON ({error}); train the model again") from error
+    if not isinstance(facts, dict) or not {"kind", "model", "epoch"} <= facts.keys():
+        raise DataError(f"{path} does not name kind, model and epoch; train the model again")
+    return facts

@@ -46,11 +46,12 @@ def sample_semantic(
 
     parts, lengths = t2s.assemble_prompt(t2s.embed_text(text_BL), text_lengths_B, prefix_BP, prefix_lengths_B)
     inputs_BND, mask_BN, position_BN = _pad_on_the_left(*pack_left(parts, lengths))
+    # One draw more than the cap, so that an utterance of just so many frames can still end.
     caps_B = (text_lengths_B * config.max_frames_per_token).long() + 1
     cache = DynamicCache(config=t2s.llama.config)
     drawn: list[torch.Tensor] = []
     ended_B = torch.zeros(len(text_BL), dtype=torch.bool, device=text_BL.device)
-    lengths_B = caps_B.clone()
+    lengths_B = caps_B - 1
     for step in range(int(caps_B.max())):
         hidden_BND = t2s.llama(
             inputs_embeds=inputs_BND,
@@ -86,8 +87,9 @@ def draw(logits_BK: torch.Tensor, *, config: T2SSamplingConfig, generator: torch
         return logits_BK.argmax(-1)
     scores_BK, order_BK = (logits_BK.float() / config.temperature).sort(dim=-1, descending=True)
     probs_BK = scores_BK.softmax(-1)
-    # An id stays if the mass before it is below top_p; the likeliest therefore always stays.
+    # An id stays if the mass before it is below top_p.
     dropped_BK = probs_BK.cumsum(-1) - probs_BK >= config.top_p
+    dropped_BK[:, 0] = False
     if config.top_k > 0:
         dropped_BK[:, config.top_k :] = True
     choice_B1 = torch.multinomial(probs_BK.masked_fill(dropped_BK, 0.0), 1, generator=generator)

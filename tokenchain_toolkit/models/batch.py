@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from tokenchain_toolkit.models.sequences import pack_left
+
 
 @dataclass
 class TokenBatch:
@@ -43,3 +45,12 @@ class TokenBatch:
             value = getattr(self, field.name)
             moved[field.name] = value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
         return TokenBatch(**moved)
+
+
+def join_prompt(batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Prompt and target end to end: semantic tokens (B, N), codes (B, N, Q) and lengths (B,)."""
+    assert batch.codes_BTQ is not None and batch.prompt_codes_BPQ is not None
+    prompt_BPX = torch.cat([batch.prompt_BP[..., None], batch.prompt_codes_BPQ], dim=-1)
+    target_BTX = torch.cat([batch.semantic_BT[..., None], batch.codes_BTQ], dim=-1)
+    joined_BNX, lengths_B = pack_left([prompt_BPX, target_BTX], [batch.prompt_lengths_B, batch.semantic_lengths_B])
+    return joined_BNX[..., 0], joined_BNX[..., 1:], lengths_B

@@ -51,6 +51,8 @@ class ChainModel(nn.Module):
         self.t2s = t2s
         if config.freeze_t2s:
             t2s.requires_grad_(False)
+        # Loaded models come in evaluation mode, and Lightning trains each module in the mode it finds it in.
+        self.train()
 
     def train(self, mode: bool = True) -> "ChainModel":
         """Training mode; a frozen T2S stays in evaluation mode."""

@@ -29,8 +29,8 @@ def gumbel_noise(shape: torch.Size, *, generator: torch.Generator | None = None,
         device: Where the noise lives.
     """
     uniform = torch.rand(shape, generator=generator, device=device)
-    tiny = torch.finfo(uniform.dtype).tiny
-    return -torch.log(-torch.log(uniform.clamp_min(tiny)).clamp_min(tiny))
+    # u lies in [0, 1); only 0 needs care.
+    return -torch.log(-torch.log(uniform.clamp_min(torch.finfo(uniform.dtype).tiny)))
 
 
 def interface_probs(

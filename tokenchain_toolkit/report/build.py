@@ -62,7 +62,7 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
         "comparisons": compared,
         "commands": unique(row.command for row in rows),
         "commits": unique(row.commit for row in rows),
-        "stage_times": read_stage_times(inputs.exp),
+        "stage_times": read_stage_times(inputs),
         "skipped": read_skipped(inputs),
     }
     page = shared | {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.data.kaldi import read_rows
+from tokenchain_toolkit.data.stamp import DONE
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import AlignedUtterance, read_alignments
 from tokenchain_toolkit.metrics.score_rows import read_score_rows
@@ -31,10 +32,11 @@ class WorstUtterances:
     utterances: list[AlignedUtterance]
 
 
-def read_stage_times(exp: Path) -> dict[str, float]:
-    """Stage -> seconds from ``stage_times.json``, in its order; empty if there is none."""
-    path = exp / "stage_times.json"
-    return read_json(path) if path.is_file() else {}
+def read_stage_times(inputs: ReportInputs) -> dict[str, float]:
+    """Output folder -> seconds that its stage took, from the stamps, longest first."""
+    stamps = [path for folder in (inputs.data, inputs.dump, inputs.exp) for path in sorted(folder.rglob(DONE))]
+    seconds = {str(path.parent): float(read_json(path).get("seconds", 0.0)) for path in stamps}
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
 def read_skipped(inputs: ReportInputs) -> list[SkippedFile]:

@@ -15,7 +15,6 @@ from tokenchain_toolkit.data.dataset import TokenCorpus
 from tokenchain_toolkit.data.manifest import check_same_tokenizer
 from tokenchain_toolkit.data.module import TokenDataModule
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.inference.model_folder import SavedModel, load_model, save_model
 from tokenchain_toolkit.models.asr import encoder_frames
 from tokenchain_toolkit.tasks.asr import ASRTask
@@ -37,7 +36,7 @@ class SetFolders:
     def inputs(self) -> list[Path]:
         """Files that a training stage depends on."""
         tables = [self.data / name for name in ("wav.scp", "text", "utt2spk")]
-        return [*tables, self.dump / "manifest.json", self.dump / "semantic.scp"]
+        return [*tables, self.dump / ".done"]
 
 
 @dataclass(frozen=True)
@@ -103,11 +102,6 @@ def train_chain(config: ChainConfig, sets: TrainingSets, *, asr_folder: Path, t2
     for model, source, kind in ((asr, asr_folder, "asr"), (t2s, t2s_folder, "t2s")):
         saved = _saved(task, kind, model.model_config, model.text_tokenizer)
         save_model(folder / kind, saved, take_part(state, f"chain.{kind}."), token_list=source / "token_list")
-
-
-def trained_epochs(folder: Path) -> int:
-    """Epochs that a model folder was trained for."""
-    return int(read_json(folder / "model.json")["epoch"])
 
 
 def _load(

@@ -5,9 +5,8 @@ from typing import Any
 import torch
 
 from tokenchain_toolkit.config.s2a import S2AConfig
-from tokenchain_toolkit.models.batch import TokenBatch
+from tokenchain_toolkit.models.batch import TokenBatch, join_prompt
 from tokenchain_toolkit.models.s2a import S2AModel, S2AOutput
-from tokenchain_toolkit.models.sequences import pack_left
 from tokenchain_toolkit.tasks.base import BaseTask
 
 
@@ -49,12 +48,3 @@ class S2ATask(BaseTask):
         """Log means."""
         values: dict[str, torch.Tensor | float] = {"loss": output.loss, "accuracy": output.accuracy}
         self.log_values(prefix, values, batch_size=len(batch))
-
-
-def join_prompt(batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Prompt and target end to end: semantic tokens (B, N), codes (B, N, Q) and lengths (B,)."""
-    assert batch.codes_BTQ is not None and batch.prompt_codes_BPQ is not None
-    prompt_BPX = torch.cat([batch.prompt_BP[..., None], batch.prompt_codes_BPQ], dim=-1)
-    target_BTX = torch.cat([batch.semantic_BT[..., None], batch.codes_BTQ], dim=-1)
-    joined_BNX, lengths_B = pack_left([prompt_BPX, target_BTX], [batch.prompt_lengths_B, batch.semantic_lengths_B])
-    return joined_BNX[..., 0], joined_BNX[..., 1:], lengths_B

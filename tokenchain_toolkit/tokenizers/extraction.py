@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.data.kaldi import read_rows
 from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
-from tokenchain_toolkit.data.shards import SLURM, Shard, Workers, run_shards
+from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
 from tokenchain_toolkit.data.token_dump import CODES, MANIFEST, SEMANTIC, Row, write_arks
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_text
@@ -59,9 +59,7 @@ def extract_tokens(
     return len(skipped)
 
 
-def extract_shard(
-    *, tokenizer: str, rows: list[list[str]], out: str, name: str, num_threads: int | None, device: str
-) -> None:
+def extract_shard(*, tokenizer: str, rows: list[list[str]], out: str, name: str, num_threads: int, device: str) -> None:
     """Write the arks of one shard and the list of what it skipped.
 
     Args:
@@ -69,13 +67,12 @@ def extract_shard(
         rows: [utt_id, audio file] of each utterance.
         out: Folder of the dump.
         name: Of the shard.
-        num_threads: Threads for torch, or None for its default.
+        num_threads: Threads for torch.
         device: Torch device of an SSL model.
     """
     import torch
 
-    if num_threads is not None:
-        torch.set_num_threads(num_threads)
+    torch.set_num_threads(num_threads)
     loaded = _load_once(tokenizer, device)
     skipped: list[tuple[str, str]] = []
     write_arks(Path(out), _encode(loaded, rows, skipped), with_codes=loaded.codec is not None, suffix=f".{name}")
@@ -111,21 +108,17 @@ def _make_shards(
     device: str,
 ) -> list[Shard]:
     """Cut the set into shards of neighbouring utterances."""
-    import torch
-
-    # Threads beyond one core's share would make the jobs push each other off the cores.
-    threads = workers.cpus_per_job if workers.executor == SLURM else max(1, torch.get_num_threads() // workers.num_jobs)
-    shard_size = min(500, max(20, len(wavs) // 16))  # Not by num_jobs: a rerun may use another number of jobs.
+    size = shard_size(len(wavs))
     rows = [[utt_id, path] for utt_id, path in wavs.items()]
     shards = []
-    for start in range(0, len(rows), shard_size):
-        name = f"{start // shard_size:05d}"
+    for start in range(0, len(rows), size):
+        name = f"{start // size:05d}"
         arguments = {
             "tokenizer": str(tokenizer),
-            "rows": rows[start : start + shard_size],
+            "rows": rows[start : start + size],
             "out": str(out),
             "name": name,
-            "num_threads": threads,
+            "num_threads": threads_per_job(workers),
             "device": device,
         }
         outputs = [f"{kind}.{name}.{ending}" for kind in kinds for ending in ("ark", "scp")]

@@ -5,5 +5,9 @@ set -euo pipefail
 . ./path.sh
 . ./db.sh
 
-python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out data \
-    --fsdd "${FSDD:-}" --speechocean "${SPEECHOCEAN762_DIGITS:-}" "$@"
+if [[ -z $FSDD ]]; then
+    FSDD=downloads/free-spoken-digit-dataset
+    [[ -d $FSDD ]] || git clone --depth 1 https://github.com/Jakobovski/free-spoken-digit-dataset "$FSDD"
+fi
+python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out data --fsdd "$FSDD" --speechocean "$SPEECHOCEAN762_DIGITS" \
+    --scale "$FSDD_SCALE" "$@"

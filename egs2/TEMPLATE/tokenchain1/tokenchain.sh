@@ -1,0 +1,234 @@
+#!/usr/bin/env bash
+# The TokenChain recipe, stage by stage. A corpus's run.sh calls it from the corpus's folder; every stage is one Python
+# command (`python3 -m tokenchain_toolkit.bin.<stage> --help`) that skips what is up to date and goes on after a kill.
+set -euo pipefail
+
+stages=(data validate learn_tokenizer extract_tokens train_bpe train_asr train_t2s train_chain train_s2a
+    decode_asr decode_t2s synthesize score report)
+
+stage=1                      # first stage, by number or name
+stop_stage=${#stages[@]}     # last stage, by number or name
+train_set=train              # sets: names of folders in data/
+valid_set=valid
+test_sets="test"
+synth_sets=                  # test sets to synthesize too; the first of test_sets if empty
+tag=mfcc                     # tokenizer: exp/tokenizer_<tag>, dump/<tag>
+conf=conf                    # folder of the configurations
+exp=exp                      # folder of the experiments
+chains="baseline st_argmax"  # chain experiments, each conf/chain_<name>.yaml; "baseline" is compared with
+num_jobs=2                   # processes of the sharded stages
+device=cpu                   # torch device of extraction and decoding; training finds GPUs by itself
+synth_utts=24                # utterances to synthesize of each test set
+dry_run=false                # show the commands only
+overwrite=false              # redo the stages even if they are up to date
+
+usage() {
+    echo "Usage: run.sh [--OPTION VALUE]... [--list_stages] [--dry_run] [--overwrite]"
+    echo "Options and defaults: --stage $stage --stop_stage $stop_stage --train_set $train_set --valid_set $valid_set"
+    echo "  --test_sets \"$test_sets\" --synth_sets \"$synth_sets\" --tag $tag --conf $conf --exp $exp --chains \"$chains\" --num_jobs $num_jobs"
+    echo "  --device $device --synth_utts $synth_utts"
+    list_stages
+}
+
+list_stages() {
+    local number
+    echo "Stages:"
+    for number in "${!stages[@]}"; do
+        printf '  %2d  %s\n' "$((number + 1))" "${stages[$number]}"
+    done
+}
+
+fail() {
+    echo "tokenchain.sh: error: $*" >&2
+    exit 1
+}
+
+stage_number() {
+    local number
+    for number in "${!stages[@]}"; do
+        if [[ $1 == "${stages[$number]}" || $1 == "$((number + 1))" ]]; then
+            echo "$((number + 1))"
+            return
+        fi
+    done
+    fail "no stage '$1'; run.sh --list_stages lists them"
+}
+
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        --list_stages) list_stages; exit 0 ;;
+        --help | -h) usage; exit 0 ;;
+        --dry_run) dry_run=true; shift ;;
+        --overwrite) overwrite=true; shift ;;
+        --stage | --stop_stage | --train_set | --valid_set | --test_sets | --synth_sets | --tag | --conf | --exp | --chains | --num_jobs | --device | --synth_utts)
+            [[ $# -gt 1 ]] || fail "$1 needs a value"
+            printf -v "${1#--}" '%s' "$2"
+            shift 2
+            ;;
+        *) fail "unknown option '$1'; run.sh --help lists them" ;;
+    esac
+done
+first=$(stage_number "$stage")
+last=$(stage_number "$stop_stage")
+[[ -f path.sh && -f local/data.sh ]] || fail "call this from a corpus's folder, which has path.sh and local/data.sh"
+. ./path.sh
+. ./cmd.sh
+
+read -r -a chain_names <<<"$chains"
+read -r -a test_names <<<"$test_sets"
+read -r -a synth_names <<<"${synth_sets:-${test_names[0]}}"
+all_sets=("$train_set" "$valid_set" "${test_names[@]}")
+dump=dump/$tag
+token_list=data/token_list/$tag
+tokenizer=$exp/tokenizer_$tag
+jobs=(--num_jobs "$num_jobs" --device "$device")
+redo=()
+[[ $overwrite == false ]] || redo=(--overwrite)
+
+show_or_do() {
+    if [[ $dry_run == true ]]; then
+        printf '%q ' "$@"
+        echo
+    else
+        "$@"
+    fi
+}
+
+# call COMMAND ARGUMENTS...: one command of the toolkit
+call() {
+    local command=$1
+    shift
+    show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
+}
+
+is_stage() {
+    local number
+    number=$(stage_number "$1")
+    [[ $first -le $number && $number -le $last ]] || return 1
+    echo "== stage $number: $1"
+}
+
+training_sets=(--train_data "data/$train_set" --train_dump "$dump/$train_set"
+    --valid_data "data/$valid_set" --valid_dump "$dump/$valid_set")
+
+# recognise DUMP OUT: with the pretrained ASR, which no chain has changed
+recognise() {
+    call decode_asr --config "$conf/decode_asr.yaml" --model "$exp/asr" --dump "$1" --out "$2" "${jobs[@]}" "${redo[@]}"
+}
+
+if is_stage data; then
+    show_or_do local/data.sh "${redo[@]}"
+fi
+
+if is_stage validate; then
+    call validate "${all_sets[@]/#/data/}" --num_jobs "$num_jobs" "${redo[@]}"
+fi
+
+if is_stage learn_tokenizer; then
+    call learn_tokenizer --config "$conf/tokenizer.yaml" --data "data/$train_set" --out "$tokenizer" --device "$device" \
+        "${redo[@]}"
+fi
+
+if is_stage extract_tokens; then
+    for set in "${all_sets[@]}"; do
+        call extract_tokens --tokenizer "$tokenizer" --data "data/$set" --out "$dump/$set" "${jobs[@]}" "${redo[@]}"
+    done
+fi
+
+if is_stage train_bpe; then
+    call train_bpe --config "$conf/bpe.yaml" --out "$token_list" "${redo[@]}" --text "data/$train_set/text"
+fi
+
+for model in asr t2s; do
+    if is_stage "train_$model"; then
+        call "train_$model" --config "$conf/train_$model.yaml" "${training_sets[@]}" --token_list "$token_list" \
+            --out "$exp/$model" "${redo[@]}"
+    fi
+done
+
+if is_stage train_chain; then
+    for chain in "${chain_names[@]}"; do
+        call train_chain --config "$conf/chain_$chain.yaml" "${training_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
+            --out "$exp/chain_$chain" "${redo[@]}"
+    done
+fi
+
+if is_stage train_s2a; then
+    call train_s2a --config "$conf/train_s2a.yaml" "${training_sets[@]}" --out "$exp/s2a" "${redo[@]}"
+fi
+
+if is_stage decode_asr; then
+    for set in "${test_names[@]}"; do
+        recognise "$dump/$set" "$exp/asr/decode_$set"
+        for chain in "${chain_names[@]}"; do
+            call decode_asr --config "$conf/decode_asr.yaml" --model "$exp/chain_$chain/asr" --dump "$dump/$set" \
+                --out "$exp/chain_$chain/decode_$set" "${jobs[@]}" "${redo[@]}"
+        done
+    done
+fi
+
+if is_stage decode_t2s; then
+    for set in "${synth_names[@]}"; do
+        for chain in "${chain_names[@]}"; do
+            call decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/chain_$chain/t2s" --data "data/$set" \
+                --dump "$dump/$set" --out "$exp/chain_$chain/t2s_$set" --device "$device" "${redo[@]}"
+        done
+    done
+fi
+
+if is_stage synthesize; then
+    for set in "${synth_names[@]}"; do
+        call synthesize --tokenizer "$tokenizer" --dump "$dump/$set" --data "data/$set" \
+            --out "$exp/codec/synth_$set" "${jobs[@]}" "${redo[@]}"
+        for chain in "${chain_names[@]}"; do
+            call synthesize --config "$conf/synthesize.yaml" --tokenizer "$tokenizer" --s2a "$exp/s2a" \
+                --dump "$exp/chain_$chain/t2s_$set" --prompt_dump "$dump/$set" --data "data/$set" \
+                --max_utts "$synth_utts" --out "$exp/chain_$chain/synth_$set" "${jobs[@]}" "${redo[@]}"
+        done
+    done
+fi
+
+# score_text EXPERIMENT MODEL FOLDER SET ARGUMENTS...: FOLDER/text against the transcripts
+score_text() {
+    local experiment=$1 model=$2 folder=$3 set=$4
+    shift 4
+    call score --experiment "$experiment" --model "$model" --set "$set" --hyp "$folder/text" --ref "data/$set/text" \
+        --out "$folder/score.json" "$@"
+}
+
+# against SUBFOLDER: option that compares chain $chain with the baseline
+against() {
+    if [[ $chain != baseline && " $chains " == *" baseline "* ]]; then
+        echo "--baseline=$exp/chain_baseline/$1/text"
+    fi
+}
+
+if is_stage score; then
+    for set in "${test_names[@]}"; do
+        score_text asr asr "$exp/asr/decode_$set" "$set" --trained "$exp/asr" --metric wer cer
+        for chain in "${chain_names[@]}"; do
+            folder=$exp/chain_$chain
+            mapfile -t baseline < <(against "decode_$set")
+            score_text "chain_$chain" chain "$folder/decode_$set" "$set" --trained "$folder/asr" --metric wer cer \
+                "${baseline[@]}"
+        done
+    done
+    for set in "${synth_names[@]}"; do
+        # Resynthesis: the codec's round trip, made into tokens again and recognised.
+        call extract_tokens --tokenizer "$tokenizer" --data "$exp/codec/synth_$set" --out "$exp/codec/dump_$set" \
+            "${jobs[@]}" "${redo[@]}"
+        recognise "$exp/codec/dump_$set" "$exp/codec/decode_$set"
+        score_text codec codec "$exp/codec/decode_$set" "$set" --metric_name resynthesis_wer
+        for chain in "${chain_names[@]}"; do
+            folder=$exp/chain_$chain
+            recognise "$folder/t2s_$set" "$folder/t2s_decode_$set"
+            mapfile -t baseline < <(against "t2s_decode_$set")
+            score_text "chain_$chain" chain "$folder/t2s_decode_$set" "$set" --trained "$folder/t2s" \
+                --metric_name t2s_wer "${baseline[@]}"
+        done
+    done
+fi
+
+if is_stage report; then
+    call report --exp "$exp" --data data --dump "$dump" --out . --title "$(basename "$(dirname "$PWD")")"
+fi

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The whole chain on speech that eSpeak NG makes: no download, about 15 minutes on two CPU cores.
+# Options go to tokenchain.sh, for instance: ./run.sh --stage train_chain --chains "baseline st_argmax st_gumbel"
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+./tokenchain.sh \
+    --train_set read_train \
+    --valid_set read_valid \
+    --test_sets "read_test talk_test" \
+    "$@"

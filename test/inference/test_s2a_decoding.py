@@ -1,0 +1,82 @@
+"""Decoding of acoustic codes: prompts stay, levels come in order, every position is filled."""
+
+import pytest
+import torch
+
+from tokenchain_toolkit.config.s2a import S2ADecodingConfig
+from tokenchain_toolkit.inference.s2a_decoding import decode_codes, num_passes
+from tokenchain_toolkit.models.batch import join_prompt
+
+MASK = 7
+CONFIG = S2ADecodingConfig(first_level_steps=4, later_level_steps=2)
+
+
+@pytest.fixture(scope="module")
+def inputs(make_batch):
+    """Prompt and target of three utterances, with nonsense where the target's codes stand."""
+    batch = make_batch([9, 5, 12], [1, 1, 1], [3, 2, 0])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    frame_N = torch.arange(semantic_BN.shape[1])
+    is_target_BN = (frame_N >= batch.prompt_lengths_B[:, None]) & (frame_N < lengths_B[:, None])
+    codes_BNQ = codes_BNQ.masked_fill(is_target_BN[..., None], 5)
+    return semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, is_target_BN
+
+
+def decode(s2a, inputs, *, seed=0, config=CONFIG):
+    semantic_BN, codes_BNQ, lengths_B, prompt_lengths_B, _ = inputs
+    generator = torch.Generator().manual_seed(seed)
+    return decode_codes(s2a, semantic_BN, codes_BNQ, lengths_B, prompt_lengths_B, config=config, generator=generator)
+
+
+def test_prompts_stay_and_targets_are_codes(make_s2a, inputs):
+    _, codes_BNQ, _, _, is_target_BN = inputs
+    before = codes_BNQ.clone()
+    found_BNQ = decode(make_s2a(), inputs)
+    assert torch.equal(found_BNQ[~is_target_BN], before[~is_target_BN])
+    assert found_BNQ.min() >= 0 and found_BNQ.max() < MASK
+    assert len(set(found_BNQ[is_target_BN].flatten().tolist())) > 3
+    assert torch.equal(codes_BNQ, before), "the caller's codes were changed"
+
+
+def test_levels_are_decoded_in_order(make_s2a, inputs):
+    s2a, is_target_BN, calls = make_s2a(), inputs[-1], []
+    s2a.register_forward_hook(lambda module, args, logits: calls.append((args[1].clone(), args[3].clone())))
+    decode(s2a, inputs)
+    assert len(calls) == num_passes(CONFIG, num_quantizers=3) == 8
+    assert [int(level_B[0]) for _, level_B in calls] == [0] * 4 + [1] * 2 + [2] * 2
+    left = []
+    for codes_BNQ, level_B in calls:
+        level, hidden_BNQ = int(level_B[0]), codes_BNQ == MASK
+        assert (level_B == level).all()
+        assert not hidden_BNQ[~is_target_BN].any() and not hidden_BNQ[..., :level].any()
+        assert hidden_BNQ[..., level + 1 :][is_target_BN].all()
+        left.append(int(hidden_BNQ[..., level].sum()))
+    total = int(is_target_BN.sum())
+    assert left[0] == left[4] == left[6] == total
+    assert left[:4] == sorted(set(left[:4]), reverse=True), "each pass settles some positions"
+
+
+def test_a_settled_position_is_not_drawn_again(make_s2a, inputs):
+    s2a, calls = make_s2a(), []
+    s2a.register_forward_hook(lambda module, args, logits: calls.append(args[1][..., 0].clone()))
+    found_BNQ = decode(s2a, inputs)
+    for codes_BN in calls[:4]:
+        known_BN = codes_BN != MASK
+        assert torch.equal(codes_BN[known_BN], found_BNQ[..., 0][known_BN])
+
+
+def test_the_seed_decides_unless_the_temperature_is_zero(make_s2a, inputs):
+    s2a = make_s2a()
+    assert torch.equal(decode(s2a, inputs, seed=1), decode(s2a, inputs, seed=1))
+    assert not torch.equal(decode(s2a, inputs, seed=1), decode(s2a, inputs, seed=2))
+    cold = S2ADecodingConfig(first_level_steps=4, temperature=0.0)
+    assert torch.equal(decode(s2a, inputs, seed=1, config=cold), decode(s2a, inputs, seed=2, config=cold))
+
+
+def test_one_cold_pass_takes_the_likeliest_codes(make_s2a, inputs):
+    s2a, calls = make_s2a(), []
+    s2a.register_forward_hook(lambda module, args, logits: calls.append(logits))
+    config = S2ADecodingConfig(first_level_steps=1, later_level_steps=1, temperature=0.0)
+    found_BNQ, is_target_BN = decode(s2a, inputs, config=config), inputs[-1]
+    for level, logits_BNK in enumerate(calls):
+        assert torch.equal(found_BNQ[..., level][is_target_BN], logits_BNK.argmax(-1)[is_target_BN])

@@ -1,0 +1,81 @@
+"""S2A: padding does not leak, the loss is at masked positions alone."""
+
+import pytest
+import torch
+
+from tokenchain_toolkit.models.batch import join_prompt
+from tokenchain_toolkit.models.s2a import mask_codes
+
+MASK = 7
+
+
+@pytest.mark.parametrize("with_gradient", [True, False])  # PyTorch has another path for inference
+def test_padding_does_not_leak(make_s2a, make_batch, with_gradient):
+    s2a, batch = make_s2a(), make_batch([9, 5], [1, 1], [3, 2])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    level_B = torch.tensor([0, 2])
+    with torch.set_grad_enabled(with_gradient):
+        padded_BNK = s2a(
+            torch.nn.functional.pad(semantic_BN, (0, 4), value=3),
+            torch.nn.functional.pad(codes_BNQ, (0, 0, 0, 4), value=MASK),
+            lengths_B,
+            level_B,
+        )
+        for row, length in enumerate(lengths_B.tolist()):
+            one = slice(row, row + 1)
+            alone_BNK = s2a(semantic_BN[one, :length], codes_BNQ[one, :length], lengths_B[one], level_B[one])
+            torch.testing.assert_close(padded_BNK[one, :length], alone_BNK, atol=1e-5, rtol=1e-4)
+
+
+def test_join_prompt_puts_the_prompt_first(make_batch):
+    batch = make_batch([4, 6], [1, 1], [3, 0])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    assert lengths_B.tolist() == [7, 6]
+    assert torch.equal(semantic_BN[0], torch.cat([batch.prompt_BP[0], batch.semantic_BT[0, :4]]))
+    assert torch.equal(codes_BNQ[0, 3:7], batch.codes_BTQ[0, :4])
+    assert torch.equal(codes_BNQ[1, :6], batch.codes_BTQ[1])
+
+
+def test_mask_codes_hides_the_chosen_level_where_told_and_all_above_it_at_targets():
+    codes_BNQ = torch.ones(2, 3, 3, dtype=torch.long)
+    is_target_BN = torch.tensor([[False, True, True], [False, True, True]])
+    masked_BN = torch.tensor([[False, True, False], [False, False, True]])
+    hidden_BNQ = mask_codes(codes_BNQ, is_target_BN, masked_BN, torch.tensor([0, 1]), mask_id=MASK) == MASK
+    assert hidden_BNQ[0].int().tolist() == [[0, 0, 0], [1, 1, 1], [0, 1, 1]]
+    assert hidden_BNQ[1].int().tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 1]]
+
+
+def test_the_loss_is_at_masked_target_positions_alone(make_s2a, make_batch):
+    s2a, batch = make_s2a(), make_batch([9, 5, 12], [1, 1, 1], [3, 2, 0])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    seen = {}
+
+    def remember(module, args, logits_BNK):
+        logits_BNK.retain_grad()
+        seen.update(codes_BNQ=args[1], level_B=args[3], logits_BNK=logits_BNK)
+
+    s2a.register_forward_hook(remember)
+    generator = torch.Generator().manual_seed(1)
+    output = s2a.compute_loss(semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, generator=generator)
+    output.loss.backward()
+    level_BN1 = seen["level_B"][:, None, None].expand(-1, semantic_BN.shape[1], 1)
+    hidden_BN = seen["codes_BNQ"].gather(2, level_BN1).squeeze(2) == MASK
+    assert hidden_BN.any() and torch.equal(seen["logits_BNK"].grad.abs().sum(-1) > 0, hidden_BN)
+    frame_N = torch.arange(semantic_BN.shape[1])
+    is_target_BN = (frame_N >= batch.prompt_lengths_B[:, None]) & (frame_N < lengths_B[:, None])
+    assert not (hidden_BN & ~is_target_BN).any()
+    truth_BN = codes_BNQ.gather(2, level_BN1).squeeze(2)
+    expected = torch.nn.functional.cross_entropy(seen["logits_BNK"][hidden_BN], truth_BN[hidden_BN])
+    torch.testing.assert_close(output.loss, expected)
+
+
+@torch.no_grad()
+def test_the_same_generator_gives_the_same_loss(make_s2a, make_batch):
+    s2a, batch = make_s2a(), make_batch([9, 5], [1, 1], [3, 2])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+
+    def loss(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return s2a.compute_loss(semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, generator=generator).loss
+
+    assert torch.equal(loss(0), loss(0)) and not torch.equal(loss(0), loss(1))

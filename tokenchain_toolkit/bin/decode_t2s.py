@@ -1,0 +1,43 @@
+"""Speak the transcripts of one set as semantic tokens, drawn from T2S."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenchain_toolkit.bin._cli import run_command, stage_parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = stage_parser(__doc__ or "")
+    parser.add_argument("--model", type=Path, required=True, help="T2S model folder, such as exp/chain_st_argmax/t2s")
+    parser.add_argument("--data", type=Path, required=True, help="Kaldi directory with the transcripts")
+    parser.add_argument("--dump", type=Path, required=True, help="natural tokens of the set, for prompts")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the dump of drawn tokens")
+    parser.add_argument("--device", default="cpu", help="torch device, such as cuda")
+    return run_command(run, parser, argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Generate, unless the dump is up to date."""
+    from tokenchain_toolkit.config.load import config_dict, load_config
+    from tokenchain_toolkit.config.t2s import T2SSamplingConfig
+    from tokenchain_toolkit.data.stamp import StageStamp
+    from tokenchain_toolkit.inference.generation import generate_dump
+
+    config = load_config(T2SSamplingConfig, arguments.config, arguments.overrides)
+    inputs = [arguments.model / "model.safetensors", arguments.data / "text", arguments.dump / ".done"]
+    stamp = StageStamp(arguments.out, inputs=inputs, config=config_dict(config))
+    if not stamp.begin(overwrite=arguments.overwrite):
+        logging.getLogger(__name__).info("%s is up to date", arguments.out)
+        return
+    generate_dump(
+        arguments.model, arguments.data, arguments.dump, arguments.out, config=config, device=arguments.device
+    )
+    stamp.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""From the transcripts of a set to a dump of semantic tokens that T2S has drawn."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from tokenchain_toolkit.config.t2s import T2SSamplingConfig
+from tokenchain_toolkit.config.training import DataConfig
+from tokenchain_toolkit.data.corpus import load_corpus
+from tokenchain_toolkit.data.dataset import TokenDataset, collate
+from tokenchain_toolkit.data.manifest import check_same_tokenizer
+from tokenchain_toolkit.data.token_dump import Row, write_dump
+from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.inference.model_folder import load_model
+from tokenchain_toolkit.inference.t2s_sampling import sample_semantic
+from tokenchain_toolkit.models.t2s import T2SModel
+
+LOG = logging.getLogger(__name__)
+
+
+def generate_dump(
+    model: Path, data: Path, dump: Path, out: Path, *, config: T2SSamplingConfig, device: str = "cpu"
+) -> None:
+    """Speak the transcripts of a set as semantic tokens.
+
+    Args:
+        model: T2S model folder.
+        data: Kaldi directory with the transcripts.
+        dump: The set's natural tokens; only prompts are taken from them, each from another utterance.
+        out: Where the dump of drawn tokens goes; ``unfinished.json`` in it lists utterances cut at the length cap.
+        config: Sampling.
+        device: Torch device.
+
+    Raises:
+        TokenizerMismatchError: The prompts' tokens are not those the model was trained on.
+    """
+    saved = load_model(model, kind="t2s")
+    assert isinstance(saved.module, T2SModel)
+    corpus = load_corpus(dump, data, text_tokenizer=saved.text_tokenizer)
+    check_same_tokenizer(saved.manifest, corpus.dump.manifest, our_name=str(model), their_name=str(dump))
+    t2s = saved.module.to(device)
+    prompts = DataConfig(min_prompt_frames=config.prompt_frames, max_prompt_frames=config.prompt_frames)
+    dataset = TokenDataset(corpus, prompts, seed=config.seed, epoch=0)
+    # Texts of similar length together, so that a batch ends at about the same time.
+    order = np.argsort([len(text_L) for text_L in corpus.texts], kind="stable")
+    batches = [order[start : start + config.batch_size] for start in range(0, len(order), config.batch_size)]
+    generator = torch.Generator(device=device).manual_seed(config.seed)
+    unfinished: list[str] = []
+
+    def rows() -> Iterator[Row]:
+        for indices in tqdm(batches, desc="decode_t2s", disable=None):
+            batch = collate([dataset[int(index)] for index in indices]).to(torch.device(device))
+            drawn = sample_semantic(
+                t2s,
+                batch.text_BL,
+                batch.text_lengths_B,
+                prefix_BP=batch.prompt_BP,
+                prefix_lengths_B=batch.prompt_lengths_B,
+                config=config,
+                generator=generator,
+            )
+            for utt_id, speech in zip(batch.utt_ids, drawn, strict=True):
+                if not speech.ended:
+                    unfinished.append(utt_id)
+                yield utt_id, speech.semantic_T.cpu().numpy().astype(np.int16), None
+
+    count = write_dump(out, rows(), manifest={**saved.manifest, "acoustic": None})
+    write_json(out / "unfinished.json", sorted(unfinished))
+    LOG.info("%s: %d utterances, %d of them cut at the length cap", out, count, len(unfinished))
