@@ -29,7 +29,8 @@ demo: ## install with the demo's voices, then run the recipe egs2/mini_synth
 	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
 	cd egs2/mini_synth/tokenchain1 && PATH="$(VENV)/bin:$$PATH" VENV="$(VENV)" bash run.sh $(ARGS)
 
-test: | $(python) ## run the tests
+test: ## install what the tests need, then run them
+	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
 	$(python) -m pytest $(ARGS)
 
 lint: | $(python) ## check style, types and shell scripts

@@ -195,7 +195,8 @@ def recipe(tmp_path_factory, manifest):
 
 TRAINED = [
     "model.dropout=0.0",
-    "optim.warmup_steps=5",
+    "optim.schedule=warmup_cosine",
+    "optim.warmup_steps=10",
     "optim.lr=0.01",
     "training.accelerator=cpu",
     "training.precision=32-true",
@@ -214,7 +215,7 @@ def trained_asr(recipe):
     from tokenchain_toolkit.bin.train_asr import main
 
     out = recipe.root / "exp" / "asr"
-    extra = ["model.label_smoothing=0.0", "model.num_time_masks=0", "training.max_epochs=70"]
+    extra = ["model.label_smoothing=0.0", "model.num_time_masks=0", "training.max_epochs=60"]
     assert main(recipe.arguments(out, *as_overrides(ASR_SIZES), *TRAINED, *extra)) == 0
     return out
 

@@ -26,6 +26,15 @@ def test_encoder_frames_is_what_the_encoder_gives(make_asr, input_layer):
             assert memory_BSD.shape[1] == expected and memory_lengths_B.tolist() == [expected]
 
 
+@pytest.mark.parametrize("input_layer", INPUT_LAYERS)
+@torch.no_grad()
+def test_padding_adds_no_encoder_frames(make_asr, make_batch, input_layer):
+    lengths = list(range(INPUT_LAYERS[input_layer][1], 24))
+    batch = make_batch(lengths, [1] * len(lengths))
+    _, memory_lengths_B = make_asr(input_layer=input_layer).encode(batch.semantic_BT, batch.semantic_lengths_B)
+    assert memory_lengths_B.tolist() == [encoder_frames(length, input_layer) for length in lengths]
+
+
 def test_the_loss_mixes_its_two_parts_and_reaches_every_parameter(make_asr, make_batch):
     asr = make_asr(ctc_weight=0.3).train()
     output = losses_of(asr, make_batch([30, 21, 12], [4, 3, 2]))

@@ -35,7 +35,7 @@ def load_config(schema: type[Config], path: Path | None, overrides: Sequence[str
             merged = OmegaConf.merge(merged, OmegaConf.load(path))
         merged = OmegaConf.merge(merged, OmegaConf.from_dotlist(list(overrides)))
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
-    except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError) as error:
         source = f"{path} with {list(overrides)}" if overrides else str(path)
         first = str(error).splitlines()[0]
         raise ConfigError(

@@ -14,7 +14,8 @@ def make_batches(
         lengths: Frames of each utterance.
         batch_frames: Bound on (longest utterance) x (utterances) of a batch; a longer single utterance is alone.
         max_batch_size: Bound on utterances.
-        min_batch_size: A smaller last batch is joined to the one before it (one utterance for each device).
+        min_batch_size: No batch is smaller, whatever the bounds (one utterance for each device), unless there are fewer
+            utterances.
         seed: Seed of the run.
         epoch: Epoch, from 0.
 
@@ -27,7 +28,7 @@ def make_batches(
     for stop, index in enumerate(order):
         longest = max(longest, int(lengths[index]))
         size = stop - start + 1
-        if size > 1 and (longest * size > batch_frames or size > max_batch_size):
+        if size > max(min_batch_size, 1) and (longest * size > batch_frames or size > max_batch_size):
             batches.append(order[start:stop])
             start, longest = stop, int(lengths[index])
     batches.append(order[start:])

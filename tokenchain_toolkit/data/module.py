@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import lightning
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Sampler
 
 from tokenchain_toolkit.config.training import DataConfig, TrainingConfig
@@ -68,6 +69,8 @@ class TokenDataModule(lightning.LightningDataModule):
             batch_sampler=FixedBatches(batches, rank=rank, world_size=world_size),
             num_workers=self.training.num_workers,
             collate_fn=collate,
+            # Else each new iterator draws from the models' random stream, and Lightning makes fewer when it resumes.
+            generator=torch.Generator(),
         )
 
     def transfer_batch_to_device(self, batch: TokenBatch, device: object, dataloader_idx: int) -> TokenBatch:

@@ -6,6 +6,7 @@ Shapes: B utterances, T semantic frames, S encoder frames, L text positions (wit
 import contextlib
 import io
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from tokenchain_toolkit.config.asr import ASRModelConfig
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.models.sequences import IGNORE_ID, add_sos_eos
 
+Frames = TypeVar("Frames", int, torch.Tensor)
 BLANK_ID = 0
 # Encoder frames for T semantic frames, and the fewest T it accepts.
 INPUT_LAYERS = {"conv1d1": (1, 5), "conv1d2": (2, 5), "conv1d3": (3, 7), "linear": (1, 1)}
@@ -97,8 +99,9 @@ class TokenASR(nn.Module):
         embedded_BTE = self.embed_dropout(self.embed(semantic_BT))
         if self.training and self.config.num_time_masks > 0 and self.config.time_mask_ratio > 0:
             embedded_BTE, _ = self.time_mask(embedded_BTE, lengths_B)
-        memory_BSD, memory_lengths_B, _ = self.encoder(embedded_BTE, lengths_B)
-        return memory_BSD, memory_lengths_B
+        memory_BSD, _, _ = self.encoder(embedded_BTE, lengths_B)
+        # Not ESPnet's own lengths: those count up to two frames of padding, which an utterance alone does not have.
+        return memory_BSD, _subsampled(lengths_B, self.config.input_layer)
 
     def forward(
         self, semantic_BT: torch.Tensor, lengths_B: torch.Tensor, text_BL: torch.Tensor, text_lengths_B: torch.Tensor
@@ -159,12 +162,15 @@ class TokenASR(nn.Module):
 
 def encoder_frames(num_frames: int, input_layer: str) -> int:
     """Encoder frames S for T semantic frames; 0 when the utterance is too short for the input layer."""
-    stride, shortest = INPUT_LAYERS[input_layer]
-    if num_frames < shortest:
-        return 0
+    return 0 if num_frames < INPUT_LAYERS[input_layer][1] else _subsampled(num_frames, input_layer)
+
+
+def _subsampled(num_frames: Frames, input_layer: str) -> Frames:
+    """Encoder frames of utterances that are long enough."""
     if input_layer == "linear":
         return num_frames
     # Both convolutions are unpadded; the second has the stride (ESPnet's Conv1dSubsampling).
+    stride = INPUT_LAYERS[input_layer][0]
     second_kernel = {1: 3, 2: 3, 3: 5}[stride]
     return (num_frames - 2 - second_kernel) // stride + 1
 

@@ -40,10 +40,11 @@ class EpochLog(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Add a row, rewrite the file, show a line."""
+        seconds = time.monotonic() - self._started
+        # Asking for the metrics reduces them over the devices, so every device has to ask, at the same point.
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not trainer.is_global_zero:
             return
-        seconds = time.monotonic() - self._started
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row: dict[str, object] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         row["seconds"] = f"{seconds:.1f}"
         row |= {name: f"{value:.6g}" for name, value in sorted(values.items())}

@@ -1,0 +1,78 @@
+"""Typed configurations: who wins, what is refused, and that the saved file reproduces the run."""
+
+import pytest
+
+from tokenchain_toolkit.config.asr import ASRConfig, ASRModelConfig
+from tokenchain_toolkit.config.chain import ChainConfig
+from tokenchain_toolkit.config.load import config_dict, load_config, merge_into, save_config
+from tokenchain_toolkit.config.s2a import S2AConfig
+from tokenchain_toolkit.config.t2s import T2SConfig
+from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.errors import ConfigError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_yaml(text):
+        path = tmp_path / "given.yaml"
+        path.write_text(text)
+        return path
+
+    return write_yaml
+
+
+def test_command_line_beats_yaml_beats_default(write):
+    path = write("optim: {lr: 0.5, warmup_steps: 7}\n")
+    config = load_config(ASRConfig, path, ["optim.lr=0.25"])
+    assert config.optim.lr == 0.25
+    assert config.optim.warmup_steps == 7
+    assert config.optim.beta2 == ASRConfig().optim.beta2
+    assert load_config(ASRConfig, None) == load_config(ASRConfig, write("")) == ASRConfig()
+
+
+@pytest.mark.parametrize("text", ["optim: {lr: 3e-5}\n", "optim:\n  lr: 3.0e-05\n"])
+def test_exponents_are_numbers(write, text):
+    assert load_config(ASRConfig, write(text)).optim.lr == 3e-5
+    assert load_config(ASRConfig, None, ["optim.lr=3e-5"]).optim.lr == 3e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "named"),
+    [
+        ("optim: {rate: 1}\n", [], "rate"),
+        ("", ["model.blocks=3"], "blocks"),
+        ("", ["lr"], "lr"),
+        ("optim: {lr: fast}\n", [], "fast"),
+        ("", ["training.max_epochs=many"], "many"),
+        ("", ["training.max_epochs=1.5"], "1.5"),
+        ("", ["optim=3"], "ASRConfig"),
+        ("optim: [1, 2]\n", [], "ASRConfig"),
+        ("optim: {lr: 1\n", [], "given.yaml"),
+        ("- lr\n", [], "given.yaml"),
+        ("just words\n", [], "given.yaml"),
+    ],
+)
+def test_what_does_not_fit_is_named(write, text, overrides, named):
+    with pytest.raises(ConfigError, match=named) as caught:
+        load_config(ASRConfig, write(text), overrides)
+    assert "given.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere.yaml: no such configuration file"):
+        load_config(ASRConfig, tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize("schema", [ASRConfig, T2SConfig, ChainConfig, S2AConfig, TokenizerConfig])
+def test_the_saved_file_alone_gives_the_configuration_back(tmp_path, schema):
+    overrides = ["sample_rate=8000"] if schema is TokenizerConfig else ["optim.lr=1e-7", "training.seed=11"]
+    config = load_config(schema, None, overrides)
+    save_config(config, tmp_path / "config.yaml")
+    assert config != schema()
+    assert load_config(schema, tmp_path / "config.yaml") == config
+
+
+def test_plain_values_make_a_configuration_and_unknown_ones_fail():
+    assert merge_into(ASRModelConfig, config_dict(ASRModelConfig(embed_dim=3))) == ASRModelConfig(embed_dim=3)
+    with pytest.raises(ConfigError, match="ASRModelConfig.*width"):
+        merge_into(ASRModelConfig, {"width": 3})

@@ -1,0 +1,95 @@
+"""Every configuration of the recipes loads; the paper-size models have the sizes they state."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from tokenchain_toolkit.config.asr import ASRConfig, ASRDecodingConfig
+from tokenchain_toolkit.config.chain import ChainConfig
+from tokenchain_toolkit.config.load import config_dict, load_config
+from tokenchain_toolkit.config.s2a import S2AConfig, S2ADecodingConfig
+from tokenchain_toolkit.config.t2s import T2SConfig, T2SSamplingConfig
+from tokenchain_toolkit.config.text import BPEConfig
+from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.inference.model_folder import build_model
+from tokenchain_toolkit.models.asr import count_parameters
+from tokenchain_toolkit.models.temperature import temperature_at
+from tokenchain_toolkit.tasks.base import build_optimizer, learning_rate
+
+EGS2 = Path(__file__).parents[2] / "egs2"
+PAPER = EGS2 / "TEMPLATE" / "tokenchain1" / "conf" / "paper"
+SCHEMAS = {
+    "tokenizer": TokenizerConfig,
+    "bpe": BPEConfig,
+    "train_asr": ASRConfig,
+    "train_t2s": T2SConfig,
+    "train_s2a": S2AConfig,
+    "decode_asr": ASRDecodingConfig,
+    "decode_t2s": T2SSamplingConfig,
+    "synthesize": S2ADecodingConfig,
+}
+PAPER_SCHEMAS = {"asr": ASRConfig, "t2s": T2SConfig, "chain": ChainConfig, "s2a": S2AConfig}
+RECIPES = sorted(EGS2.glob("*/tokenchain1/conf/*.yaml"))
+
+
+def schema_of(path):
+    return ChainConfig if path.stem.startswith("chain_") else SCHEMAS[path.stem]
+
+
+def name_of(path):
+    return str(path.relative_to(EGS2)).replace("/tokenchain1/conf", "")
+
+
+def test_there_are_recipes():
+    assert {schema_of(path) for path in RECIPES} == {*SCHEMAS.values(), ChainConfig}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name_of)
+def test_a_recipes_configuration_loads_and_can_be_carried_out(path):
+    config = load_config(schema_of(path), path)
+    if hasattr(config, "optim"):
+        learning_rate(config.optim, step=1, progress=0.0)
+        build_optimizer(config.optim, [torch.nn.Parameter(torch.zeros(1))])
+    if isinstance(config, ChainConfig):
+        temperature_at(config.model.temperature, 0.5)
+
+
+@pytest.mark.parametrize("baseline", sorted(EGS2.glob("*/tokenchain1/conf/chain_baseline.yaml")), ids=name_of)
+def test_the_chain_differs_from_its_baseline_in_the_feedback_alone(baseline):
+    def without_feedback(path):
+        config = config_dict(load_config(ChainConfig, path))
+        return config["model"].pop("feedback"), config["model"].pop("temperature"), config
+
+    kind, _, expected = without_feedback(baseline)
+    assert kind == "none"
+    others = sorted(set(baseline.parent.glob("chain_*.yaml")) - {baseline})
+    assert others
+    for path in others:
+        kind, _, config = without_feedback(path)
+        assert kind != "none" and config == expected, path
+
+
+def paper_parameters(kind):
+    """Millions of parameters with 1024 semantic tokens, BPE 5000 and seven quantizers of 1024."""
+    config = load_config(PAPER_SCHEMAS[kind], PAPER / f"{kind}.yaml")
+    manifest = {"semantic": {"num_clusters": 1024}, "acoustic": {"num_quantizers": 7, "codebook_size": 1024}}
+    with torch.device("meta"):
+        model = build_model(kind, config_dict(config.model), manifest=manifest, vocab_size=5000)
+    return count_parameters(model) / 1e6
+
+
+@pytest.mark.parametrize("kind", ["asr", "t2s", "s2a"])
+def test_a_paper_size_model_has_the_size_it_states(kind):
+    stated = re.search(r"^# parameters: ([\d.]+) M\b", (PAPER / f"{kind}.yaml").read_text(), re.MULTILINE)
+    assert stated, f"conf/paper/{kind}.yaml must state '# parameters: N M'"
+    assert paper_parameters(kind) == pytest.approx(float(stated[1]), rel=0.02)
+
+
+def test_the_paper_size_asr_is_the_size_of_the_recipe_it_follows():
+    assert 36 < paper_parameters("asr") < 42
+
+
+def test_the_paper_size_chain_loads():
+    assert load_config(ChainConfig, PAPER / "chain.yaml").model.feedback != "none"

@@ -1,0 +1,98 @@
+"""Datasets: prompts of the same speaker, reproducible; padding; utterances left out."""
+
+import numpy as np
+import pytest
+import torch
+
+from tokenchain_toolkit.config.training import DataConfig
+from tokenchain_toolkit.data.dataset import TokenDataset, collate
+from tokenchain_toolkit.errors import DataError
+
+PROMPTS = DataConfig(min_prompt_frames=2, max_prompt_frames=8)
+
+
+def find(corpus, prompt_codes_PQ, prompt_P):
+    """Utterances of which the prompt is a crop."""
+    size = len(prompt_P)
+    return {
+        index
+        for index in range(len(corpus.dump))
+        for start in range(corpus.dump.lengths[index] - size + 1)
+        if np.array_equal(corpus.dump.semantic_of(index)[start : start + size], prompt_P)
+        and np.array_equal(corpus.dump.codes_of(index)[start : start + size], prompt_codes_PQ)
+    }
+
+
+def distinct(make_corpus, speakers):
+    """A corpus in which each utterance has tokens of its own, so that a crop tells where it is from."""
+    corpus = make_corpus("abcde"[: len(speakers)], speakers=speakers)
+    for index in range(len(speakers)):
+        corpus.dump.semantic_of(index)[:] = index
+        corpus.dump.codes_of(index)[:] = index
+    return corpus
+
+
+def test_a_prompt_is_of_another_utterance_of_the_same_speaker(make_corpus):
+    speakers = ["ann", "bob", "ann", "cy", "ann"]
+    corpus, origins = distinct(make_corpus, speakers), {index: set() for index in range(5)}
+    for epoch in range(12):
+        dataset = TokenDataset(corpus, PROMPTS, seed=0, epoch=epoch)
+        for index in range(5):
+            example = dataset[index]
+            assert 2 <= len(example.prompt_P) <= 6  # utterances have six frames
+            (origin,) = find(corpus, example.prompt_codes_PQ, example.prompt_P)
+            origins[index].add(origin)
+    assert origins == {0: {2, 4}, 1: {1}, 2: {0, 4}, 3: {3}, 4: {0, 2}}
+
+
+def test_prompts_follow_from_seed_epoch_and_index(make_corpus):
+    corpus = make_corpus(speakers=["ann"] * 8)
+
+    def prompts(seed, epoch, order=range(8)):
+        dataset = TokenDataset(corpus, PROMPTS, seed=seed, epoch=epoch)
+        found = {index: dataset[index].prompt_P.tolist() for index in order}
+        return [found[index] for index in range(8)]
+
+    assert prompts(0, 3) == prompts(0, 3, order=reversed(range(8)))
+    assert prompts(0, 3) != prompts(0, 4) != prompts(1, 4)
+
+
+def test_no_prompt_is_asked_for(make_corpus):
+    example = TokenDataset(make_corpus(), DataConfig(), seed=0, epoch=0)[0]
+    assert len(example.prompt_P) == 0 and example.prompt_codes_PQ.shape == (0, 3)
+
+
+def test_what_is_left_out_is_neither_an_example_nor_a_prompt(make_corpus):
+    corpus = distinct(make_corpus, ["ann"] * 5)
+    corpus.skip({1: "too long", 3: "too short"}, max_share=0.5)
+    assert corpus.skipped == {"utt1": "too long", "utt3": "too short"}
+    for epoch in range(8):
+        dataset = TokenDataset(corpus, PROMPTS, seed=0, epoch=epoch)
+        assert [dataset[index].utt_id for index in range(len(dataset))] == ["utt0", "utt2", "utt4"]
+        assert {int(dataset[index].prompt_P[0]) for index in range(3)} <= {0, 2, 4}
+    assert dataset.lengths.tolist() == [6, 6, 6]
+
+
+def test_leaving_out_too_much_is_refused_and_changes_nothing(make_corpus):
+    corpus = make_corpus()
+    with pytest.raises(DataError, match="1 of 8 utterances cannot be used.*utt5: too long"):
+        corpus.skip({5: "too long"})
+    assert len(corpus.usable) == 8 and not corpus.skipped
+
+
+def test_collate_pads_and_keeps_lengths(make_corpus):
+    corpus = make_corpus()
+    dataset = TokenDataset(corpus, PROMPTS, seed=0, epoch=0)
+    examples = [dataset[index] for index in (1, 2, 0)]
+    batch = collate(examples)
+    assert batch.utt_ids == ["utt1", "utt2", "utt0"] and len(batch) == 3
+    assert batch.semantic_lengths_B.tolist() == [36, 12, 18] and batch.semantic_BT.shape == (3, 36)
+    assert batch.codes_BTQ.shape == (3, 36, 3) and batch.prompt_codes_BPQ.shape[:2] == batch.prompt_BP.shape
+    assert {t.dtype for t in (batch.semantic_BT, batch.text_BL, batch.prompt_BP, batch.codes_BTQ)} == {torch.int64}
+    for row, example in enumerate(examples):
+        length = len(example.semantic_T)
+        assert batch.semantic_BT[row, :length].tolist() == example.semantic_T.tolist()
+        assert batch.codes_BTQ[row, :length].tolist() == example.codes_TQ.tolist()
+        assert batch.text_BL[row, : batch.text_lengths_B[row]].tolist() == example.text_L.tolist()
+        assert batch.prompt_BP[row, : batch.prompt_lengths_B[row]].tolist() == example.prompt_P.tolist()
+    assert int(batch.semantic_BT.min()) >= 0 and int(batch.text_BL.min()) >= 0

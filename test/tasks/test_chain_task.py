@@ -1,0 +1,52 @@
+"""Chain training against its baseline: the same batches, dropout and masks; only the feedback differs."""
+
+import pytest
+import torch
+
+
+def spied_run(task, run_fit, folder):
+    """Train; give each step's utterances, prompts and L_ASR, and the modules that were in training mode."""
+    steps, modes = [], set()
+    whole = task.chain.forward
+
+    def forward(batch, **options):
+        output = whole(batch, **options)
+        if task.trainer.training:
+            steps.append((batch.utt_ids, batch.prompt_BP.tolist(), float(output.asr.loss.detach())))
+            modes.add((task.chain.asr.training, task.chain.t2s.training))
+        return output
+
+    task.chain.forward = forward
+    _, rows = run_fit(task, folder)
+    return steps, modes, rows
+
+
+def test_the_chain_and_its_baseline_see_the_same_batches_and_dropout(make_chain_task, run_fit, tmp_path):
+    runs = {
+        feedback: spied_run(make_chain_task(feedback, max_epochs=2), run_fit, tmp_path / feedback)[0]
+        for feedback in ("none", "st_argmax", "st_gumbel")
+    }
+    batches = {name: [step[:2] for step in steps] for name, steps in runs.items()}
+    assert batches["none"] == batches["st_argmax"] == batches["st_gumbel"]
+    half = len(batches["none"]) // 2
+    assert batches["none"][:half] != batches["none"][half:]
+    # Until the first update the recognisers are equal, so equal losses mean equal dropout and time masks.
+    assert len({steps[0][2] for steps in runs.values()}) == 1
+    assert len({steps[-1][2] for steps in runs.values()}) == 3
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_loaded_models_are_trained_in_training_mode(make_chain_task, run_fit, tmp_path, freeze):
+    task = make_chain_task("st_argmax", freeze_t2s=freeze, max_epochs=2)
+    before = {name: value.clone() for name, value in task.chain.t2s.state_dict().items()}
+    _, modes, _ = spied_run(task, run_fit, tmp_path)
+    assert modes == {(True, not freeze)}
+    kept = [torch.equal(value, before[name]) for name, value in task.chain.t2s.state_dict().items()]
+    assert all(kept) if freeze else not all(kept)
+
+
+def test_the_temperature_follows_its_schedule(make_chain_task, run_fit, tmp_path):
+    _, rows = run_fit(make_chain_task("st_gumbel"), tmp_path)
+    taus = [float(row["train/temperature"]) for row in rows]
+    assert taus == sorted(taus, reverse=True)
+    assert 1.6 < taus[0] < 2.0 and 0.5 < taus[-1] < 0.9
