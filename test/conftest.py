@@ -151,10 +151,10 @@ class Recipe:
 
     root: Path
 
-    def arguments(self, out, *overrides, token_list=True, **replaced):
+    def arguments(self, out, *overrides, with_text=True, **replaced):
         """Command-line arguments of a training command; keywords replace folders, such as ``valid_dump``."""
         folders = {"train_data": "data", "train_dump": "dump", "valid_data": "data", "valid_dump": "dump"}
-        folders |= {"token_list": "token_list"} if token_list else {}
+        folders |= {"token_list": "token_list"} if with_text else {}
         named = {"out": out, **{name: self.root / folder for name, folder in folders.items()}, **replaced}
         return [text for name, value in named.items() for text in (f"--{name}", str(value))] + list(overrides)
 

@@ -35,7 +35,9 @@ def test_a_transcript_that_cannot_be_encoded_is_named(recipe, tmp_path):
         load_corpus(recipe.root / "dump", tmp_path, text_tokenizer=TextTokenizer.load(recipe.root / "token_list"))
 
 
-@pytest.mark.parametrize(("text", "frames", "usable"), [([2, 3, 4], 3, True), ([2, 3, 4], 2, False), ([2, 2], 2, False)])
+@pytest.mark.parametrize(
+    ("text", "frames", "usable"), [([2, 3, 4], 3, True), ([2, 3, 4], 2, False), ([2, 2], 2, False)]
+)
 def test_ctc_needs_a_frame_for_each_unit_and_a_blank_between_equal_ones(make_corpus, text, frames, usable):
     corpus = make_corpus([*MANY, "abc"])
     corpus.texts[-1] = np.asarray(text)

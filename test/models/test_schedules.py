@@ -36,7 +36,11 @@ def test_exponential_temperature_falls_by_equal_factors():
 
 @pytest.mark.parametrize(
     ("changes", "key"),
-    [({"schedule": "step"}, "temperature.schedule=step"), ({"end": 0.0}, "temperature.end"), ({"start": -1.0}, "start")],
+    [
+        ({"schedule": "step"}, "temperature.schedule=step"),
+        ({"end": 0.0}, "temperature.end"),
+        ({"start": -1.0}, "start"),
+    ],
 )
 def test_an_impossible_temperature_names_its_key(changes, key):
     with pytest.raises(ConfigError, match=key):

@@ -104,7 +104,9 @@ def test_regularisation_is_for_training_only(make_t2s, make_batch, name, value):
 def test_a_history_that_is_dropped_whole_is_not_heard(make_t2s, make_batch):
     t2s, batch = make_t2s(history_dropout=1.0).train(), make_batch([6], [3])
     heard = []
-    t2s.llama.register_forward_pre_hook(lambda module, args, kwargs: heard.append(kwargs["inputs_embeds"]), with_kwargs=True)
+    t2s.llama.register_forward_pre_hook(
+        lambda module, args, kwargs: heard.append(kwargs["inputs_embeds"]), with_kwargs=True
+    )
     for shift in (0, 1):
         loss_of(t2s, replace(batch, semantic_BT=(batch.semantic_BT + shift) % 12))
     assert torch.equal(*heard)

@@ -1,6 +1,7 @@
 """Training runs: a killed one goes on as if nothing had happened, bad losses stop it, checkpoints are averaged."""
 
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from tokenchain_toolkit.config.training import OptimConfig, TrainingConfig
 from tokenchain_toolkit.errors import ConfigError, TrainingError
 from tokenchain_toolkit.tasks.base import build_optimizer, learning_rate
+from tokenchain_toolkit.tasks.epoch_log import EpochLog
 from tokenchain_toolkit.tasks.fit import average_checkpoints, choose_precision, take_part
 
 TASKS = ["asr", "t2s", "s2a", "chain"]
@@ -162,3 +164,15 @@ def test_bf16_trains_every_task(make_task, run_fit, tmp_path):
     state, rows = run_fit(make_task(precision="bf16-mixed", max_epochs=1), tmp_path)
     assert all(torch.isfinite(value).all() for value in state.values())
     assert math.isfinite(float(rows[0]["valid/loss"]))
+
+
+def test_every_device_asks_for_the_metrics_and_the_first_writes_them(tmp_path):
+    # Asking reduces over the devices: one that does not ask would leave the others waiting.
+    for rank in (1, 0):
+        asked = mock.PropertyMock(return_value={"train/loss": torch.tensor(2.0)})
+        trainer = mock.MagicMock(is_global_zero=rank == 0, current_epoch=0, global_step=3, max_epochs=1)
+        trainer.optimizers = [mock.Mock(param_groups=[{"lr": 0.1}])]
+        type(trainer).callback_metrics = asked
+        EpochLog(tmp_path / f"{rank}.csv").on_train_epoch_end(trainer, mock.Mock())
+        assert asked.called
+    assert [path.name for path in tmp_path.iterdir()] == ["0.csv"]

@@ -1,0 +1,76 @@
+"""Whole dumps: recognised, generated, refused when made by another tokenizer."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tokenchain_toolkit.config.asr import ASRDecodingConfig
+from tokenchain_toolkit.config.t2s import T2SSamplingConfig
+from tokenchain_toolkit.data.dataset import Example
+from tokenchain_toolkit.data.kaldi import read_data_dir, read_table
+from tokenchain_toolkit.data.shards import Workers
+from tokenchain_toolkit.data.token_dump import read_dump
+from tokenchain_toolkit.errors import TokenizerMismatchError
+from tokenchain_toolkit.inference.generation import generate_dump
+from tokenchain_toolkit.inference.recognition import recognise_dump
+from tokenchain_toolkit.inference.vocoding import predict_codes
+
+
+def recognise(model, dump, out):
+    config = ASRDecodingConfig(beam_size=3)
+    recognise_dump(model, dump, out, config=config, workers=Workers(), device="cpu")
+    return read_table(out / "text")
+
+
+def test_speech_generated_from_text_is_recognised_as_that_text(recipe, trained_asr, trained_t2s, tmp_path):
+    texts = read_data_dir(recipe.root / "data").texts
+    config = T2SSamplingConfig(temperature=0.0, batch_size=3)
+    generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", tmp_path / "spoken", config=config)
+    spoken = read_dump(tmp_path / "spoken")
+    assert sorted(spoken.utt_ids) == sorted(texts) and spoken.manifest["acoustic"] is None
+    assert json.loads((tmp_path / "spoken" / "unfinished.json").read_text()) == []
+    assert recognise(trained_asr, tmp_path / "spoken", tmp_path / "text") == texts
+
+
+def test_speech_cut_at_the_cap_is_listed(recipe, trained_t2s, tmp_path):
+    config = T2SSamplingConfig(temperature=0.0, max_frames_per_token=1.0)
+    generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", tmp_path / "cut", config=config)
+    cut = read_dump(tmp_path / "cut")
+    assert json.loads((tmp_path / "cut" / "unfinished.json").read_text()) == sorted(cut.utt_ids)
+    texts = read_data_dir(recipe.root / "data").texts
+    # A token for each letter and one for the start of a word.
+    assert cut.lengths.tolist() == [len(texts[utt_id]) + 1 for utt_id in cut.utt_ids]
+
+
+def test_tokens_of_another_tokenizer_are_refused(recipe, trained_asr, trained_t2s, other_manifest, tmp_path):
+    added = recipe.add_set("foreign_", ["abc"], manifest=other_manifest(centroids="f" * 8))
+    with pytest.raises(TokenizerMismatchError, match="semantic.centroids_sha256"):
+        recognise(trained_asr, added["train_dump"], tmp_path / "text")
+    with pytest.raises(TokenizerMismatchError, match="semantic.centroids_sha256"):
+        folders = (added["train_data"], added["train_dump"], tmp_path / "spoken")
+        generate_dump(trained_t2s, *folders, config=T2SSamplingConfig())
+
+
+def test_predicted_codes_come_in_the_order_and_length_of_the_examples(make_s2a):
+    from tokenchain_toolkit.config.s2a import S2ADecodingConfig
+
+    s2a, random = make_s2a(), np.random.default_rng(0)
+    lengths = [9, 3, 14, 6]
+    examples = [
+        Example(
+            f"utt{index}",
+            random.integers(0, 12, length),
+            np.zeros(0, np.int64),
+            random.integers(0, 12, index),
+            np.zeros((length, 3), np.int64),
+            random.integers(0, 7, (index, 3)),
+        )
+        for index, length in enumerate(lengths)
+    ]
+    cold = S2ADecodingConfig(first_level_steps=1, temperature=0.0, batch_size=2)
+    found = predict_codes(s2a, examples, config=cold)
+    assert [codes_TQ.shape for codes_TQ in found] == [(length, 3) for length in lengths]
+    for codes_TQ, example in zip(found, examples, strict=True):
+        (alone_TQ,) = predict_codes(s2a, [example], config=cold)
+        assert np.array_equal(codes_TQ, alone_TQ)

@@ -1,0 +1,140 @@
+"""The training commands: skip what is up to date, redo what changed, refuse other tokenizers and bad data."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tokenchain_toolkit.bin import train_asr, train_chain, train_s2a, train_t2s
+from tokenchain_toolkit.data.manifest import read_manifest
+from tokenchain_toolkit.inference.model_folder import load_model
+
+SHORT = ["training.max_epochs=1", "training.batch_frames=100", "training.accelerator=cpu", "training.precision=32-true"]
+TINY_ASR = [
+    *("model.embed_dim=8", "model.encoder_dim=8", "model.encoder_blocks=1", "model.attention_heads=2"),
+    *("model.cgmlp_units=8", "model.cgmlp_kernel=3", "model.merge_kernel=3", "model.feed_forward_units=8"),
+    *("model.decoder_layers=1", "model.decoder_units=8", *SHORT),
+]
+TINY_T2S = [
+    *("model.hidden_dim=8", "model.num_layers=1", "model.num_heads=2", "model.feed_forward_dim=8", *SHORT),
+]
+
+
+def rows_of(folder):
+    with (folder / "metrics.csv").open() as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_an_asr_learns_eight_utterances_by_heart(trained_asr):
+    first, *_, last = rows_of(trained_asr)
+    assert float(last["valid/accuracy"]) > 0.9 and float(last["valid/ctc_ter"]) < 0.05
+    assert float(last["train/loss"]) < 0.1 * float(first["train/loss"])
+
+
+def test_a_second_run_has_nothing_to_do_and_a_changed_one_is_redone(recipe, tmp_path, caplog):
+    out = tmp_path / "asr"
+    assert train_asr.main(recipe.arguments(out, *TINY_ASR)) == 0
+    assert {path.name for path in out.iterdir()} >= {
+        *("config.yaml", "manifest.json", "metrics.csv", "model.json", "model.safetensors", "token_list", ".done")
+    }
+    written = (out / "model.safetensors").stat().st_mtime_ns
+    caplog.clear()
+    assert train_asr.main(recipe.arguments(out, *TINY_ASR)) == 0
+    assert "asr is up to date" in caplog.text
+    assert (out / "model.safetensors").stat().st_mtime_ns == written
+    caplog.clear()
+    assert train_asr.main(recipe.arguments(out, *TINY_ASR, "training.max_epochs=2")) == 0
+    assert "up to date" not in caplog.text and len(rows_of(out)) == 2
+    assert json.loads((out / "model.json").read_text())["epoch"] == 2
+
+
+def test_the_written_configuration_is_the_run(recipe, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train_asr.main(recipe.arguments(first, *TINY_ASR, "training.seed=3")) == 0
+    again = recipe.arguments(second, config=first / "config.yaml")
+    assert train_asr.main(again) == 0
+    weights, expected = (load_file(folder / "model.safetensors") for folder in (second, first))
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"num_clusters": 13}, "semantic.num_clusters: 12 against 13"), ({"centroids": "f"}, "semantic.centroids_sha256")],
+)
+def test_tokens_of_another_tokenizer_are_refused(
+    recipe, trained_asr, trained_t2s, other_manifest, tmp_path, caplog, changes, field
+):
+    name = f"other_{field[9:14]}_"
+    added = recipe.add_set(name, ["abc", "bad"], manifest=other_manifest(**changes))
+    assert train_asr.main(recipe.arguments(tmp_path / "asr", *TINY_ASR, valid_dump=added["train_dump"])) == 1
+    assert field in caplog.text and f"{name}dump" in caplog.text
+    caplog.clear()
+    models = {"asr": trained_asr, "t2s": trained_t2s, "valid_data": added["train_data"], **added}
+    chain = recipe.arguments(tmp_path / "chain", *SHORT, with_text=False, valid_dump=added["train_dump"], **models)
+    assert train_chain.main(chain) == 1
+    assert field in caplog.text
+    assert not (tmp_path / "chain" / "asr").exists()
+
+
+@pytest.mark.parametrize("count", [60, 120])
+def test_infeasible_utterances_are_listed_or_refused(recipe, manifest, tmp_path, caplog, count):
+    texts = ["abc"] * (count - 1) + ["abcdeabcde"]
+    spoken = {f"utt{count - 1:03d}": np.arange(9, dtype=np.int16)}  # three encoder frames for eleven units
+    added = recipe.add_set(f"odd{count}_", texts, manifest=manifest, spoken=spoken)
+    out = tmp_path / "asr"
+    status = train_asr.main(recipe.arguments(out, *TINY_ASR, "training.batch_frames=1000", **added))
+    reason = "3 encoder frames for a transcript that needs 11"
+    if count == 60:  # 1.7 %
+        assert status == 1 and "1 of 60 utterances cannot be used" in caplog.text and reason in caplog.text
+        assert not (out / "model.safetensors").exists()
+    else:
+        assert status == 0
+        assert (out / "skipped.tsv").read_text() == f"utt119\t{reason}\n"
+
+
+def test_a_chain_starts_from_its_models_and_writes_both(recipe, trained_asr, trained_t2s, tmp_path):
+    out = tmp_path / "chain"
+    extra = ["optim.lr=0.0", *SHORT, "training.average_best=0"]
+    models = {"asr": trained_asr, "t2s": trained_t2s}
+    assert train_chain.main(recipe.arguments(out, *extra, with_text=False, **models)) == 0
+    for kind, source in models.items():
+        weights, before = load_file(out / kind / "model.safetensors"), load_file(source / "model.safetensors")
+        assert weights.keys() == before.keys()
+        assert all(torch.equal(weights[name], before[name]) for name in before)
+        assert load_model(out / kind, kind=kind).text_tokenizer.vocab_size == 9
+        assert read_manifest(out / kind / "manifest.json") == read_manifest(source / "manifest.json")
+    (row,) = rows_of(out)
+    assert float(row["valid/t2s_accuracy"]) > 0.9
+
+
+def test_models_of_different_text_units_are_refused(recipe, trained_asr, tmp_path, caplog):
+    from tokenchain_toolkit.text.bpe import train_bpe
+
+    train_bpe(["abc de", "ab"], tmp_path / "other_list", vocab_size=10)
+    other = tmp_path / "t2s"
+    assert train_t2s.main(recipe.arguments(other, *TINY_T2S, token_list=tmp_path / "other_list")) == 0
+    models = {"asr": trained_asr, "t2s": other}
+    assert train_chain.main(recipe.arguments(tmp_path / "chain", *SHORT, with_text=False, **models)) == 1
+    assert "different text units" in caplog.text
+
+
+def test_s2a_trains_and_loads(recipe, tmp_path):
+    prompts = ["data.min_prompt_frames=2", "data.max_prompt_frames=5"]
+    assert train_s2a.main(recipe.arguments(tmp_path / "s2a", *TINY_T2S, *prompts, with_text=False)) == 0
+    s2a = load_model(tmp_path / "s2a", kind="s2a").module
+    assert s2a.num_quantizers == 3 and s2a.codebook_size == 7
+
+
+@pytest.mark.parametrize("missing", ["text", ".done"])
+def test_a_missing_input_is_named(recipe, tmp_path, caplog, missing):
+    replaced = {"train_data" if missing == "text" else "train_dump": tmp_path / "nowhere"}
+    assert train_asr.main(recipe.arguments(tmp_path / "asr", *TINY_ASR, **replaced)) == 1
+    assert "nowhere" in caplog.text and "missing" in caplog.text
+
+
+def test_an_unknown_setting_is_named(recipe, tmp_path, caplog):
+    assert train_asr.main(recipe.arguments(tmp_path / "asr", "model.blocks=2")) == 1
+    assert "blocks" in caplog.text and not (tmp_path / "asr").exists()
