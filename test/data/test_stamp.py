@@ -1,5 +1,7 @@
 """Stage stamps: the four states, and what each does to the folder."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tokenchain_toolkit.data.stamp import StageStamp
@@ -81,3 +83,14 @@ def test_a_change_travels_down(tmp_path, source):
     redone.begin()
     redone.finish()
     assert second().state() == "stale"
+
+
+def test_other_ranks_wait_for_rank_0_and_see_what_it_saw(tmp_path):
+    config, folder = {"a": 1}, tmp_path / "out"
+    first, second = (StageStamp(folder, inputs=[], config=config) for _ in range(2))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(second.begin_on_rank, 1)
+        assert first.begin_on_rank(0)
+        assert waiting.result(timeout=30)
+    first.finish()
+    assert not second.begin_on_rank(1)

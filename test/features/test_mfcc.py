@@ -37,15 +37,15 @@ def test_normalisation_removes_loudness_and_can_be_switched_off():
     quiet_TD, loud_TD = extractor().extract([samples_N, 4 * samples_N])
     assert np.allclose(quiet_TD, loud_TD, atol=1e-3)
     assert np.allclose(loud_TD.mean(axis=0), 0, atol=1e-4) and np.allclose(loud_TD.std(axis=0), 1, atol=1e-3)
-    quiet_TD, loud_TD = extractor(normalize=False).extract([samples_N, 4 * samples_N])
+    quiet_TD, loud_TD = extractor(normalize="none").extract([samples_N, 4 * samples_N])
     assert not np.allclose(quiet_TD, loud_TD, atol=0.5)
 
 
 @pytest.mark.parametrize(("order", "dim"), [(0, 13), (1, 26), (2, 39)])
 def test_deltas_add_dimensions_after_the_cepstra(order, dim):
-    mfcc = extractor(delta_order=order, normalize=False)
+    mfcc = extractor(delta_order=order, normalize="none")
     [features_TD] = mfcc.extract([noise(8000)])
-    [cepstra_TD] = extractor(delta_order=0, normalize=False).extract([noise(8000)])
+    [cepstra_TD] = extractor(delta_order=0, normalize="none").extract([noise(8000)])
     assert features_TD.shape[1] == mfcc.dim == dim
     assert np.array_equal(features_TD[:, :13], cepstra_TD)
 
@@ -53,7 +53,7 @@ def test_deltas_add_dimensions_after_the_cepstra(order, dim):
 def test_frames_are_centred_on_their_hop():
     samples_N = np.zeros(20 * HOP, np.float32)
     samples_N[10 * HOP + HOP // 2] = 1.0
-    [cepstra_TD] = extractor(delta_order=0, normalize=False).extract([samples_N])
+    [cepstra_TD] = extractor(delta_order=0, normalize="none").extract([samples_N])
     assert cepstra_TD[:, 0].argmax() == 10
 
 

@@ -26,21 +26,27 @@ def greedy_reference(t2s, batch, index, *, cap):
     text_1LD = t2s.embed_text(batch.text_BL[index : index + 1, : batch.text_lengths_B[index]])
     prefix_1P = batch.prompt_BP[index : index + 1, : batch.prompt_lengths_B[index]]
     row = slice(index, index + 1)
-    parts, _ = t2s.assemble_prompt(text_1LD, batch.text_lengths_B[row], prefix_1P, batch.prompt_lengths_B[row])
-    inputs_1ND, tokens = torch.cat(parts, dim=1), []
+    prompt = t2s.assemble(text_1LD, batch.text_lengths_B[row], prefix_1P, batch.prompt_lengths_B[row])
+    inputs_1ND, position_1N, tokens = prompt.embeddings_BND, prompt.position_BN, []
     while True:
-        hidden_1ND = t2s.llama(inputs_embeds=inputs_1ND, use_cache=False).last_hidden_state
+        mask_1N = torch.ones(inputs_1ND.shape[:2], dtype=torch.long)
+        hidden_1ND = t2s.llama(
+            inputs_embeds=inputs_1ND, attention_mask=mask_1N, position_ids=position_1N, use_cache=False
+        ).last_hidden_state
         token = int(t2s.head(hidden_1ND[0, -1]).argmax())
         if token == t2s.end_id or len(tokens) == cap:
             return tokens, token == t2s.end_id
         tokens.append(token)
         inputs_1ND = torch.cat([inputs_1ND, t2s.embed_semantic(torch.tensor([[token]]))], dim=1)
+        position_1N = torch.cat([position_1N, position_1N[:, -1:] + 1], dim=1)
 
 
-@pytest.fixture(scope="module", params=[6, 17])  # With 17 an utterance ends just at its cap.
+# With seed 17 an utterance ends just at its cap.
+@pytest.fixture(scope="module", params=[(6, 0.0), (17, 0.0), (6, 2.5)])
 def lively_t2s(make_t2s, request):
     """Random weights, scaled up until the tokens vary and some utterances end before the cap."""
-    t2s = make_t2s(seed=request.param)
+    seed, stride = request.param
+    t2s = make_t2s(seed=seed, text_stride=stride)
     with torch.no_grad():
         for parameter in (t2s.embed_text.weight, t2s.llama.embed_tokens.weight, t2s.head.weight):
             parameter.mul_(10)

@@ -110,3 +110,11 @@ def test_a_history_that_is_dropped_whole_is_not_heard(make_t2s, make_batch):
     for shift in (0, 1):
         loss_of(t2s, replace(batch, semantic_BT=(batch.semantic_BT + shift) % 12))
     assert torch.equal(*heard)
+
+
+def test_with_a_text_stride_speech_counts_frames_and_text_advances_by_the_stride(make_t2s):
+    t2s = make_t2s(text_stride=2.5)
+    text_BLD = torch.zeros(1, 4, t2s.config.hidden_dim)
+    prefix_BP, history_BT = torch.zeros(1, 2, dtype=torch.long), torch.zeros(1, 3, dtype=torch.long)
+    inputs = t2s.assemble(text_BLD, torch.tensor([3]), prefix_BP, torch.tensor([2]), history_BT, torch.tensor([3]))
+    assert inputs.position_BN.tolist() == [[0, 2.5, 5, -2, -1, 0, 1, 2, 3]]

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,18 @@ def train_stage(
         valid=SetFolders(data=arguments.valid_data, dump=arguments.valid_dump),
     )
     stamp = StageStamp(arguments.out, inputs=[*sets.inputs(), *inputs], config=config_dict(config))
-    if not stamp.begin(overwrite=arguments.overwrite):
+    rank = process_rank()
+    if not stamp.begin_on_rank(rank, overwrite=arguments.overwrite):
         LOG.info("%s is up to date", arguments.out)
         return
     train(config, sets)
-    stamp.finish()
+    if rank == 0:
+        stamp.finish()
+
+
+def process_rank() -> int:
+    """Rank of this process as torchrun, SLURM or Lightning's own launcher say; 0 where there is one process."""
+    for variable in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        if variable in os.environ:
+            return int(os.environ[variable])
+    return 0

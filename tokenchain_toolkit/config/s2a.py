@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tokenchain_toolkit.config.training import CommonConfig, DataConfig
+from tokenchain_toolkit.errors import ConfigError
 
 
 @dataclass
@@ -15,6 +16,15 @@ class S2AModelConfig:
     feed_forward_dim: int = 4096
     conv_kernel: int = 7
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if self.conv_kernel % 2 == 0:
+            raise ConfigError(f"model.conv_kernel={self.conv_kernel} must be odd")
+        if self.hidden_dim % (2 * self.num_heads):
+            raise ConfigError(
+                f"model.hidden_dim={self.hidden_dim} must be a multiple of 2 x num_heads={self.num_heads}"
+            )
 
 
 @dataclass

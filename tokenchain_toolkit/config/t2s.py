@@ -10,7 +10,9 @@ class T2SModelConfig:
     """A LLaMA-style decoder.
 
     ``history_dropout`` is the share of semantic input tokens that are replaced by a mask token in training, so that the
-    model listens to the text rather than to its own past.
+    model listens to the text rather than to its own past. ``text_stride`` is the distance in rotary positions, counted
+    in frames, between two text units, about the frames that a unit lasts; 0 numbers all positions one after another, as
+    a plain LLaMA does.
     """
 
     hidden_dim: int = 1024
@@ -19,6 +21,7 @@ class T2SModelConfig:
     feed_forward_dim: int = 4096
     dropout: float = 0.0
     history_dropout: float = 0.0
+    text_stride: float = 0.0
     label_smoothing: float = 0.0
 
 

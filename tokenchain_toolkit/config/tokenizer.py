@@ -17,7 +17,8 @@ class MfccConfig:
         window_length: Samples of the Hann window.
         n_fft: FFT size in samples, at least ``window_length``.
         delta_order: 0 for cepstra alone, 1 with deltas, 2 with delta-deltas.
-        normalize: Zero mean and unit variance per coefficient and utterance.
+        normalize: ``mean_variance`` for zero mean and unit variance per coefficient and utterance, ``mean`` for zero
+            mean alone, which leaves the deltas the small weight that they have by nature, or ``none``.
     """
 
     num_ceps: int = 13
@@ -25,12 +26,14 @@ class MfccConfig:
     window_length: int = 400
     n_fft: int = 512
     delta_order: int = 2
-    normalize: bool = True
+    normalize: str = "mean_variance"
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         if not 1 <= self.num_ceps <= self.num_mels:
             raise ConfigError(f"semantic.mfcc.num_ceps={self.num_ceps} must be in 1..num_mels ({self.num_mels})")
+        if self.normalize not in ("mean_variance", "mean", "none"):
+            raise ConfigError(f"semantic.mfcc.normalize={self.normalize} must be mean_variance, mean or none")
         if self.window_length > self.n_fft:
             raise ConfigError(f"semantic.mfcc.window_length={self.window_length} exceeds n_fft={self.n_fft}")
         if self.delta_order not in (0, 1, 2):

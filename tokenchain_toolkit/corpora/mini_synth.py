@@ -35,7 +35,7 @@ from tokenchain_toolkit.files import write_text
 logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
-VERSION = 1  # raise it when the same sentences get another sound
+VERSION = 2  # raise it when the same sentences get another sound
 EDGE_SECONDS = 0.06
 NOISE_CORNER_HZ = 60.0  # the noise is flat below
 SPEECH_FLOOR = 0.02  # of the peak; below it the edges of an utterance count as silence
@@ -176,16 +176,18 @@ def _speaker_jobs(domain: Domain, part: str, sentences: list[str], *, seed: int,
 def _speak(job: SpeakerJob) -> list[SpokenUtterance]:
     """Synthesise and write all utterances of one job; runs in a fresh process."""
     espeak = Espeak()
+    # A speaker keeps a rate and a pitch of its own through all sets.
+    manner = random.Random(f"mini_synth {job.speaker}")
+    espeak.set_voice(
+        job.voice,
+        rate=manner.randint(*job.domain.words_per_minute),
+        pitch=manner.randint(40, 60),
+        pitch_range=manner.randint(35, 65),
+    )
     choose = random.Random(job.seed)
     noise_generator = np.random.default_rng(choose.getrandbits(64))
     spoken = []
     for utt_id, text in job.texts.items():
-        espeak.set_voice(
-            job.voice,
-            rate=choose.randint(*job.domain.words_per_minute),
-            pitch=choose.randint(40, 60),
-            pitch_range=choose.randint(35, 65),
-        )
         samples_T, phones = _at_our_rate(espeak.say(text), espeak.sample_rate)
         samples_T *= choose.uniform(0.3, 0.7) / np.abs(samples_T).max()
         samples_T += coloured_noise(samples_T, snr_db=choose.uniform(*job.domain.snr_db), generator=noise_generator)

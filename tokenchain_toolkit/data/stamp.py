@@ -17,6 +17,7 @@ from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json, sha256_of, write_json
 
 DONE, STARTED = ".done", ".started"
+POLL_SECONDS = 0.5
 
 
 class StageStamp:
@@ -68,6 +69,16 @@ class StageStamp:
             raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
         write_json(self.folder / STARTED, self.record)
         self._began = time.monotonic()
+        return True
+
+    def begin_on_rank(self, rank: int, *, overwrite: bool = False) -> bool:
+        """``begin`` for a stage that runs as several processes: rank 0 prepares the folder, the others wait for it."""
+        if rank == 0:
+            return self.begin(overwrite=overwrite)
+        while self.state() != "partial":
+            if self.state() == "up_to_date" and not overwrite:
+                return False
+            time.sleep(POLL_SECONDS)
         return True
 
     def finish(self, *, also: Iterable[Path] = ()) -> None:

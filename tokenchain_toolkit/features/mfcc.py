@@ -51,7 +51,8 @@ class MfccFeatures:
         for _ in range(self.config.delta_order):
             streams_CT.append(compute_deltas(streams_CT[-1]))
         features_TD = torch.cat(streams_CT).T.contiguous()
-        if self.config.normalize:
+        if self.config.normalize != "none":
             features_TD = features_TD - features_TD.mean(dim=0)
+        if self.config.normalize == "mean_variance":
             features_TD = features_TD / features_TD.square().mean(dim=0).sqrt().clamp(min=STD_FLOOR)
         return features_TD

@@ -1,8 +1,8 @@
 """A trained model as a folder of plain files.
 
-``model.safetensors`` (weights), ``config.yaml`` (the experiment), ``manifest.json`` (the tokenizer of its tokens),
-``model.json`` (kind, sizes, epoch) and, for models with text, ``token_list/``. A chain experiment holds two such
-folders, ``asr`` and ``t2s``.
+``model.safetensors`` (weights), ``manifest.json`` (the tokenizer of its tokens), ``model.json`` (kind, sizes, epoch)
+and, for models with text, ``token_list/``. A chain experiment holds two such folders, ``asr`` and ``t2s``; the
+experiment's ``config.yaml`` stands in its own folder.
 """
 
 import shutil

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
-from tokenchain_toolkit.models.sequences import pack_left
-from tokenchain_toolkit.models.t2s import T2SModel
+from tokenchain_toolkit.models.t2s import T2SInput, T2SModel
 
 
 @dataclass
@@ -44,8 +43,8 @@ def sample_semantic(
     """
     from transformers import DynamicCache
 
-    parts, lengths = t2s.assemble_prompt(t2s.embed_text(text_BL), text_lengths_B, prefix_BP, prefix_lengths_B)
-    inputs_BND, mask_BN, position_BN = _pad_on_the_left(*pack_left(parts, lengths))
+    prompt = t2s.assemble(t2s.embed_text(text_BL), text_lengths_B, prefix_BP, prefix_lengths_B)
+    inputs_BND, mask_BN, position_BN = _pad_on_the_left(prompt)
     # One draw more than the cap, so that an utterance of just so many frames can still end.
     caps_B = (text_lengths_B * config.max_frames_per_token).long() + 1
     cache = DynamicCache(config=t2s.llama.config)
@@ -96,12 +95,12 @@ def draw(logits_BK: torch.Tensor, *, config: T2SSamplingConfig, generator: torch
     return order_BK.gather(1, choice_B1).squeeze(1)
 
 
-def _pad_on_the_left(packed_BND: torch.Tensor, lengths_B: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Move padding to the left, so that every prompt ends at the same column; also its mask and position ids."""
-    length = packed_BND.shape[1]
-    shift_B1 = (length - lengths_B)[:, None]
-    source_BN = torch.arange(length, device=packed_BND.device)[None, :] - shift_B1
-    mask_BN = source_BN >= 0
-    position_BN = source_BN.clamp_min(0)
-    moved_BND = packed_BND.gather(1, position_BN[..., None].expand_as(packed_BND))
-    return moved_BND * mask_BN[..., None], mask_BN.long(), position_BN
+def _pad_on_the_left(prompt: T2SInput) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Move padding to the left, so that every prompt ends at the same column: embeddings, mask, rotary positions."""
+    length = prompt.embeddings_BND.shape[1]
+    shift_B1 = (length - prompt.lengths_B)[:, None]
+    column_BN = torch.arange(length, device=shift_B1.device)[None, :] - shift_B1
+    mask_BN = column_BN >= 0
+    source_BN = column_BN.clamp_min(0)
+    moved_BND = prompt.embeddings_BND.gather(1, source_BN[..., None].expand_as(prompt.embeddings_BND))
+    return moved_BND * mask_BN[..., None], mask_BN.long(), prompt.position_BN.gather(1, source_BN)

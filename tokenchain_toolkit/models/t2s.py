@@ -23,6 +23,15 @@ class T2SOutput:
     accuracy: torch.Tensor
 
 
+@dataclass
+class T2SInput:
+    """Assembled input: embeddings (B, N, D), rotary positions (B, N), real lengths (B,)."""
+
+    embeddings_BND: torch.Tensor
+    position_BN: torch.Tensor
+    lengths_B: torch.Tensor
+
+
 class T2SModel(nn.Module):
     """Text in, semantic tokens out.
 
@@ -51,7 +60,7 @@ class T2SModel(nn.Module):
                 attention_dropout=config.dropout,
                 pad_token_id=None,
                 # On the CPU, PyTorch's fused attention is slow in backward: plain attention trains a third faster.
-                attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
+                attn_implementation="sdpa" if torch.cuda.is_available() else "eager",  # type: ignore[call-arg]
             )
         )
         self.embed_text = nn.Embedding(vocab_size, config.hidden_dim)
@@ -63,17 +72,32 @@ class T2SModel(nn.Module):
         """Input embeddings of semantic ids."""
         return self.llama.embed_tokens(semantic_BT)
 
-    def assemble_prompt(
+    def assemble(
         self,
         text_BLD: torch.Tensor,
         text_lengths_B: torch.Tensor,
         prefix_BP: torch.Tensor,
         prefix_lengths_B: torch.Tensor,
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """The parts before the first semantic target: text, prefix of the same speaker, begin symbol."""
+        history_BT: torch.Tensor | None = None,
+        history_lengths_B: torch.Tensor | None = None,
+    ) -> T2SInput:
+        """Join text, prefix of the same speaker, begin symbol and, in training, the semantic history."""
         begin_B1 = torch.full_like(text_lengths_B, self.begin_id)[:, None]
+        lengths = [text_lengths_B, prefix_lengths_B, torch.ones_like(text_lengths_B)]
         parts = [text_BLD, self.embed_semantic(prefix_BP), self.embed_semantic(begin_B1)]
-        return parts, [text_lengths_B, prefix_lengths_B, torch.ones_like(text_lengths_B)]
+        if history_BT is not None and history_lengths_B is not None:
+            parts.append(self.embed_semantic(history_BT))
+            lengths.append(history_lengths_B)
+        packed_BND, total_B = pack_left(parts, lengths)
+        column_BN = torch.arange(packed_BND.shape[1], device=packed_BND.device)[None, :].expand(len(packed_BND), -1)
+        stride = self.config.text_stride
+        if stride == 0:
+            return T2SInput(packed_BND, column_BN, total_B)
+        # Speech counts frames from the begin symbol, text advances by the stride: a frame and the text that it speaks
+        # are then at a small rotary distance, which attention finds much sooner than it learns to count.
+        speech_BN = column_BN - (text_lengths_B + prefix_lengths_B)[:, None]
+        position_BN = torch.where(column_BN < text_lengths_B[:, None], column_BN * stride, speech_BN.float())
+        return T2SInput(packed_BND, position_BN, total_B)
 
     def forward(
         self,
@@ -95,11 +119,16 @@ class T2SModel(nn.Module):
             prefix_BP: Semantic tokens of another utterance of the speaker; P may be 0.
             prefix_lengths_B: Real prefix frames.
         """
-        parts, lengths = self.assemble_prompt(text_BLD, text_lengths_B, prefix_BP, prefix_lengths_B)
-        parts.append(self.embed_semantic(self._drop_history(semantic_BT)))
-        packed_BND, _ = pack_left(parts, [*lengths, lengths_B])
-        # Padding is at the right end only, where causal attention keeps it out of sight: no mask is needed.
-        hidden_BND = self.llama(inputs_embeds=self.embed_dropout(packed_BND), use_cache=False).last_hidden_state
+        history_BT = self._drop_history(semantic_BT)
+        inputs = self.assemble(text_BLD, text_lengths_B, prefix_BP, prefix_lengths_B, history_BT, lengths_B)
+        hidden_BND = self.llama(
+            inputs_embeds=self.embed_dropout(inputs.embeddings_BND),
+            # Padding is at the right end only, where causal attention keeps it out of sight. The mask is given all the
+            # same, because without one transformers takes a jump in position for the start of another sequence.
+            attention_mask=valid_mask(inputs.lengths_B, inputs.embeddings_BND.shape[1]).long(),
+            position_ids=inputs.position_BN,
+            use_cache=False,
+        ).last_hidden_state
         target_length = semantic_BT.shape[1] + 1
         first_B = text_lengths_B + prefix_lengths_B
         logits_BTK = self.head(gather_span(hidden_BND, first_B, target_length))

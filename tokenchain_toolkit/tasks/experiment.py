@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tokenchain_toolkit.config.asr import ASRConfig
 from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.config.load import config_dict, save_config
@@ -58,7 +60,7 @@ def train_asr(config: ASRConfig, sets: TrainingSets, *, token_list: Path, folder
     task = ASRTask(config, manifest=train.dump.manifest, vocab_size=text_tokenizer.vocab_size)
     state = _fit(task, train, valid, folder)
     saved = _saved(task, "asr", config_dict(config.model), text_tokenizer)
-    save_model(folder, saved, take_part(state, "asr."), token_list=token_list)
+    _save(task, folder, saved, take_part(state, "asr."), token_list)
 
 
 def train_t2s(config: T2SConfig, sets: TrainingSets, *, token_list: Path, folder: Path) -> None:
@@ -68,7 +70,7 @@ def train_t2s(config: T2SConfig, sets: TrainingSets, *, token_list: Path, folder
     task = T2STask(config, manifest=train.dump.manifest, vocab_size=text_tokenizer.vocab_size)
     state = _fit(task, train, valid, folder)
     saved = _saved(task, "t2s", config_dict(config.model), text_tokenizer)
-    save_model(folder, saved, take_part(state, "t2s."), token_list=token_list)
+    _save(task, folder, saved, take_part(state, "t2s."), token_list)
 
 
 def train_s2a(config: S2AConfig, sets: TrainingSets, *, folder: Path) -> None:
@@ -76,7 +78,7 @@ def train_s2a(config: S2AConfig, sets: TrainingSets, *, folder: Path) -> None:
     train, valid = _load(sets, config, with_codes=True)
     task = S2ATask(config, manifest=train.dump.manifest)
     state = _fit(task, train, valid, folder)
-    save_model(folder, _saved(task, "s2a", config_dict(config.model), None), take_part(state, "s2a."), token_list=None)
+    _save(task, folder, _saved(task, "s2a", config_dict(config.model), None), take_part(state, "s2a."), None)
 
 
 def train_chain(config: ChainConfig, sets: TrainingSets, *, asr_folder: Path, t2s_folder: Path, folder: Path) -> None:
@@ -101,7 +103,7 @@ def train_chain(config: ChainConfig, sets: TrainingSets, *, asr_folder: Path, t2
     state = _fit(task, train, valid, folder)
     for model, source, kind in ((asr, asr_folder, "asr"), (t2s, t2s_folder, "t2s")):
         saved = _saved(task, kind, model.model_config, model.text_tokenizer)
-        save_model(folder / kind, saved, take_part(state, f"chain.{kind}."), token_list=source / "token_list")
+        _save(task, folder / kind, saved, take_part(state, f"chain.{kind}."), source / "token_list")
 
 
 def _load(
@@ -149,3 +151,11 @@ def _saved(task: BaseTask, kind: str, model_config: dict[str, Any], text_tokeniz
         epoch=task.config.training.max_epochs,
         text_tokenizer=text_tokenizer,
     )
+
+
+def _save(
+    task: BaseTask, folder: Path, saved: SavedModel, state: dict[str, torch.Tensor], token_list: Path | None
+) -> None:
+    """Write the model folder; of several processes, one does."""
+    if task.trainer.is_global_zero:
+        save_model(folder, saved, state, token_list=token_list)

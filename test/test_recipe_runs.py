@@ -1,0 +1,148 @@
+"""Whole recipes, from data preparation to the report, on small subsets with tiny models."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+EXCERPTS = ROOT.parent / "shared" / "data"
+TINY = {
+    "tokenizer.yaml": {
+        "semantic": {"kmeans": {"num_clusters": 20, "max_frames": 4000, "epochs": 3}},
+        "codec": {"codebook_size": 16, "num_quantizers": 2, "max_frames": 2000, "griffin_lim_iterations": 4},
+    },
+    "train_asr.yaml": {
+        "model": {"embed_dim": 16, "encoder_dim": 16, "encoder_blocks": 1, "cgmlp_units": 16, "cgmlp_kernel": 3}
+        | {"merge_kernel": 3, "feed_forward_units": 16, "decoder_layers": 1, "decoder_units": 16, "attention_heads": 2},
+    },
+    "train_t2s.yaml": {"model": {"hidden_dim": 16, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 16}},
+    "train_s2a.yaml": {"model": {"hidden_dim": 16, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 16}},
+    "decode_asr.yaml": {"beam_size": 2},
+    "decode_t2s.yaml": {"max_frames_per_token": 2.0},
+}
+
+
+def copy_of(corpus, folder):
+    """A tree with the recipe and the template in ``folder``, its configurations made tiny; returns the recipe."""
+    for name in ("TEMPLATE", corpus):
+        generated = shutil.ignore_patterns("data", "dump", "exp", "downloads", "results.json", "RESULTS.md")
+        shutil.copytree(ROOT / "egs2" / name, folder / "egs2" / name, symlinks=True, ignore=generated)
+    (folder / "tokenchain_toolkit").symlink_to(ROOT / "tokenchain_toolkit")
+    recipe = folder / "egs2" / corpus / "tokenchain1"
+    for path in (recipe / "conf").glob("*.yaml"):
+        settings = yaml.safe_load(path.read_text())
+        for section, values in TINY.get(path.name, {}).items():
+            settings[section] = {**settings.get(section, {}), **values} if isinstance(values, dict) else values
+        if "training" in settings:
+            settings["training"] |= {"max_epochs": 1, "accelerator": "cpu"}
+        path.write_text(yaml.safe_dump(settings))
+    return recipe
+
+
+def run(recipe, *options, **variables):
+    """Run ``run.sh`` and return the process, with both outputs in ``stdout``."""
+    environment = {**os.environ, "VENV": sys.prefix, "OMP_NUM_THREADS": "1", **variables}
+    command = [str(recipe / "run.sh"), *options]
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def check_results(recipe, *, sets):
+    """The results hold what the recipe promises, and the report can be shown."""
+    rows = json.loads((recipe / "results.json").read_text())
+    found = {(row["experiment"], row["set"], row["metric"]) for row in rows}
+    for name in sets:
+        for experiment in ("asr", "chain_baseline", "chain_st_argmax"):
+            assert {(experiment, name, "wer"), (experiment, name, "cer")} <= found
+        assert ("chain_st_argmax", name, "wer_change") in found
+    synthesized = sets[0]
+    assert ("codec", synthesized, "resynthesis_wer") in found
+    for experiment in ("chain_baseline", "chain_st_argmax"):
+        assert (experiment, synthesized, "t2s_wer") in found
+        (wav, *_) = sorted((recipe / "exp" / experiment / f"synth_{synthesized}" / "wav").glob("*.wav"))
+        assert soundfile.info(wav).samplerate == 16000
+    for row in rows:
+        assert row["ci_low"] <= row["value"] <= row["ci_high"] and row["n"] > 0
+    assert "chain_st_argmax" in (recipe / "RESULTS.md").read_text()
+    assert "<audio" in (recipe / "report.html").read_text()
+
+
+def made(recipe):
+    """Every file that the recipe made, except what the report and the scores write anew, with its time."""
+    folders = [recipe / name for name in ("data", "dump", "exp")]
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    again = ("score.json", "alignments.txt", "alignments.json", ".valid")
+    return {path: path.stat().st_mtime_ns for path in paths if path.name not in again}
+
+
+@pytest.fixture(scope="module")
+def fsdd(tmp_path_factory):
+    """The fsdd recipe, run on a few of its real recordings."""
+    if not (EXCERPTS / "fsdd_excerpt").is_dir():
+        pytest.skip(f"left out: the recordings of the fsdd recipe are not in {EXCERPTS}")
+    recipe = copy_of("fsdd", tmp_path_factory.mktemp("fsdd"))
+    variables = {"FSDD": str(EXCERPTS / "fsdd_excerpt"), "FSDD_SCALE": "0.03", "SPEECHOCEAN762_DIGITS": ""}
+    done = run(recipe, "--synth_utts", "2", **variables)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return recipe, variables
+
+
+def test_the_fsdd_recipe_runs_on_real_recordings(fsdd):
+    recipe, _ = fsdd
+    check_results(recipe, sets=["seen_test", "unseen_test"])
+
+
+def test_a_second_run_redoes_nothing(fsdd):
+    recipe, variables = fsdd
+    before = made(recipe)
+    done = run(recipe, "--synth_utts", "2", "--stop_stage", "synthesize", **variables)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert made(recipe) == before
+
+
+def test_a_changed_configuration_redoes_its_stage_and_refuses_the_models_of_the_old_tokens(fsdd):
+    recipe, variables = fsdd
+    tokenizer = recipe / "conf" / "tokenizer.yaml"
+    settings = yaml.safe_load(tokenizer.read_text())
+    settings["semantic"]["kmeans"]["num_clusters"] = 21
+    tokenizer.write_text(yaml.safe_dump(settings))
+    done = run(recipe, "--stage", "learn_tokenizer", "--stop_stage", "extract_tokens", **variables)
+    assert done.returncode == 0, done.stdout[-3000:]
+    done = run(recipe, "--stage", "decode_asr", "--stop_stage", "decode_asr", **variables)
+    assert done.returncode != 0
+    assert "semantic.num_clusters: 20 against 21" in done.stdout
+
+
+def test_the_mini_synth_recipe_runs(tmp_path):
+    pytest.importorskip("espeakng_loader", reason="left out: mini_synth needs espeakng-loader (make demo installs it)")
+    recipe = copy_of("mini_synth", tmp_path)
+    done = run(recipe, "--synth_utts", "2", MINI_SYNTH_SCALE="0.02")
+    assert done.returncode == 0, done.stdout[-3000:]
+    check_results(recipe, sets=["read_test", "talk_test"])
+
+
+def test_stages_are_listed_by_number_and_name():
+    done = run(ROOT / "egs2" / "mini_synth" / "tokenchain1", "--list_stages")
+    names = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert names[0] == ["1", "data"] and names[-1] == ["14", "report"]
+
+
+def test_a_dry_run_shows_the_commands_of_the_chosen_stages_and_makes_nothing(tmp_path):
+    recipe = copy_of("mini_synth", tmp_path)
+    before = sorted(recipe.rglob("*"))
+    done = run(recipe, "--dry_run", "--stage", "train_asr", "--stop_stage", "7")
+    commands = [line for line in done.stdout.splitlines() if line.startswith("python3")]
+    assert [command.split()[2].rpartition(".")[2] for command in commands] == ["train_asr", "train_t2s"]
+    assert sorted(recipe.rglob("*")) == before
+
+
+@pytest.mark.parametrize("options", [("--stage", "train_asrr"), ("--stages", "1"), ("--stage",)])
+def test_wrong_options_are_named(options):
+    done = run(ROOT / "egs2" / "mini_synth" / "tokenchain1", *options)
+    assert done.returncode != 0 and options[-1] in done.stdout
