@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import atomic_path
@@ -19,12 +20,15 @@ class Kmeans:
 
     def assign(self, features_ND: np.ndarray) -> np.ndarray:
         """Index of the nearest centroid of each frame, int16 of shape (N,)."""
-        half_norms_K = 0.5 * np.square(self.centroids_KD).sum(axis=1)
+        # PyTorch's product, because numpy's takes all cores whatever share of them a job has.
+        centroids_KD = torch.from_numpy(self.centroids_KD)
+        half_norms_K = 0.5 * centroids_KD.square().sum(dim=1)
         nearest_N = np.empty(len(features_ND), np.int16)
         for start in range(0, len(features_ND), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             # |x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2): the smallest distance is the largest bracket.
-            nearest_N[rows] = (features_ND[rows] @ self.centroids_KD.T - half_norms_K).argmax(axis=1)
+            features_RD = torch.from_numpy(np.ascontiguousarray(features_ND[rows], dtype=np.float32))
+            nearest_N[rows] = (features_RD @ centroids_KD.T - half_norms_K).argmax(dim=1).numpy()
         return nearest_N
 
     def save(self, path: Path) -> None:
