@@ -54,7 +54,8 @@ class EpochLog(lightning.Callback):
         shown = "  ".join(f"{name} {values[f'valid/{name}']:.3f}" for name in SHOWN if f"valid/{name}" in values)
         left = seconds * ((trainer.max_epochs or 0) - trainer.current_epoch - 1)
         LOG.info(
-            "epoch %d/%d  train loss %.3f  valid %s  %.0f s, about %.0f s left",
+            "%s epoch %d/%d  train loss %.3f  valid %s  %.0f s, about %.0f s left",
+            self.path.parent.name,
             trainer.current_epoch + 1,
             trainer.max_epochs,
             values.get("train/loss", float("nan")),

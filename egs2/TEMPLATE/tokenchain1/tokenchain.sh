@@ -17,6 +17,7 @@ conf=conf                    # folder of the configurations
 exp=exp                      # folder of the experiments
 chains="baseline st_argmax"  # chain experiments, each conf/chain_<name>.yaml; "baseline" is compared with
 num_jobs=2                   # processes of the sharded stages
+train_jobs=1                 # trainings at once where they do not need each other, each with its share of the cores
 device=cpu                   # torch device of extraction and decoding; training finds GPUs by itself
 synth_utts=24                # utterances to synthesize of each test set
 dry_run=false                # show the commands only
@@ -26,7 +27,7 @@ usage() {
     echo "Usage: run.sh [--OPTION VALUE]... [--list_stages] [--dry_run] [--overwrite]"
     echo "Options and defaults: --stage $stage --stop_stage $stop_stage --train_set $train_set --valid_set $valid_set"
     echo "  --test_sets \"$test_sets\" --synth_sets \"$synth_sets\" --tag $tag --conf $conf --exp $exp --chains \"$chains\" --num_jobs $num_jobs"
-    echo "  --device $device --synth_utts $synth_utts"
+    echo "  --train_jobs $train_jobs --device $device --synth_utts $synth_utts"
     list_stages
 }
 
@@ -60,7 +61,7 @@ while [[ $# -gt 0 ]]; do
         --help | -h) usage; exit 0 ;;
         --dry_run) dry_run=true; shift ;;
         --overwrite) overwrite=true; shift ;;
-        --stage | --stop_stage | --train_set | --valid_set | --test_sets | --synth_sets | --tag | --conf | --exp | --chains | --num_jobs | --device | --synth_utts)
+        --stage | --stop_stage | --train_set | --valid_set | --test_sets | --synth_sets | --tag | --conf | --exp | --chains | --num_jobs | --train_jobs | --device | --synth_utts)
             [[ $# -gt 1 ]] || fail "$1 needs a value"
             printf -v "${1#--}" '%s' "$2"
             shift 2
@@ -100,6 +101,28 @@ call() {
     shift
     show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
 }
+
+# train COMMAND ARGUMENTS...: call, in the background if several trainings may run at once
+trainings=()
+train() {
+    if [[ $train_jobs -le 1 || $dry_run == true ]]; then
+        call "$@"
+        return
+    fi
+    [[ ${#trainings[@]} -lt $train_jobs ]] || finish_trainings
+    OMP_NUM_THREADS=$(($(nproc) > train_jobs ? $(nproc) / train_jobs : 1)) call "$@" &
+    trainings+=($!)
+}
+
+# Wait for the trainings in the background; if one fails, the others are stopped, and go on when run again.
+finish_trainings() {
+    local training
+    for training in "${trainings[@]}"; do
+        wait "$training" || { kill "${trainings[@]}" 2>/dev/null || true; fail "a training failed; its message is above"; }
+    done
+    trainings=()
+}
+trap '[[ ${#trainings[@]} -eq 0 ]] || kill "${trainings[@]}" 2>/dev/null || true' EXIT
 
 is_stage() {
     local number
@@ -141,21 +164,24 @@ fi
 
 for model in asr t2s; do
     if is_stage "train_$model"; then
-        call "train_$model" --config "$conf/train_$model.yaml" "${training_sets[@]}" --token_list "$token_list" \
+        train "train_$model" --config "$conf/train_$model.yaml" "${training_sets[@]}" --token_list "$token_list" \
             --out "$exp/$model" "${redo[@]}"
     fi
 done
 
+finish_trainings
+
 if is_stage train_chain; then
     for chain in "${chain_names[@]}"; do
-        call train_chain --config "$conf/chain_$chain.yaml" "${training_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
+        train train_chain --config "$conf/chain_$chain.yaml" "${training_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
             --out "$exp/chain_$chain" "${redo[@]}"
     done
 fi
 
 if is_stage train_s2a; then
-    call train_s2a --config "$conf/train_s2a.yaml" "${training_sets[@]}" --out "$exp/s2a" "${redo[@]}"
+    train train_s2a --config "$conf/train_s2a.yaml" "${training_sets[@]}" --out "$exp/s2a" "${redo[@]}"
 fi
+finish_trainings
 
 if is_stage decode_asr; then
     for set in "${test_names[@]}"; do
