@@ -47,6 +47,7 @@ def fit(task: BaseTask, data: TokenDataModule, *, folder: Path) -> dict[str, tor
     with warnings.catch_warnings():
         # Hints about more workers and about checkpoint folders that exist, which here is how a run goes on.
         warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
+        warnings.filterwarnings("ignore", message=".*LeafSpec")  # between the pinned Lightning and PyTorch
         trainer = build_trainer(training, callbacks=[checkpoints, EpochLog(folder / "metrics.csv")])
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
     if training.average_best == 0:
