@@ -49,11 +49,12 @@ def test_there_are_recipes():
 @pytest.mark.parametrize("path", RECIPES, ids=name_of)
 def test_a_recipes_configuration_loads_and_can_be_carried_out(path):
     config = load_config(schema_of(path), path)
+    assert isinstance(config, schema_of(path))
     if hasattr(config, "optim"):
-        learning_rate(config.optim, step=1, progress=0.0)
-        build_optimizer(config.optim, [torch.nn.Parameter(torch.zeros(1))])
+        assert learning_rate(config.optim, step=1, progress=0.0) > 0
+        assert build_optimizer(config.optim, [torch.nn.Parameter(torch.zeros(1))]).param_groups
     if isinstance(config, ChainConfig):
-        temperature_at(config.model.temperature, 0.5)
+        assert temperature_at(config.model.temperature, 0.5) > 0
 
 
 @pytest.mark.parametrize("baseline", sorted(EGS2.glob("*/tokenchain1/conf/chain_baseline.yaml")), ids=name_of)
