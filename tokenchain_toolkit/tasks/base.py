@@ -93,9 +93,7 @@ def build_optimizer(config: OptimConfig, parameters: Iterable[torch.nn.Parameter
     classes = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if config.name not in classes:
         raise ConfigError(f"optim.name={config.name}: choose one of {', '.join(classes)}")
-    return classes[config.name](
-        list(parameters), lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay, fused=True
-    )
+    return classes[config.name](parameters, lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay)
 
 
 def learning_rate(config: OptimConfig, *, step: int, progress: float) -> float:
