@@ -1,7 +1,6 @@
 """Recognise the semantic tokens of one set by joint CTC/attention beam search."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,24 +22,25 @@ def run(arguments: argparse.Namespace) -> None:
     """Recognise, unless the text is up to date."""
     from tokenchain_toolkit.config.asr import ASRDecodingConfig
     from tokenchain_toolkit.config.load import config_dict, load_config
-    from tokenchain_toolkit.data.stamp import StageStamp
+    from tokenchain_toolkit.data.stamp import make_output
     from tokenchain_toolkit.inference.recognition import recognise_dump
 
     config = load_config(ASRDecodingConfig, arguments.config, arguments.overrides)
     inputs = [arguments.model / "model.safetensors", arguments.dump / ".done"]
-    stamp = StageStamp(arguments.out, inputs=inputs, config=config_dict(config))
-    if not stamp.begin(overwrite=arguments.overwrite):
-        logging.getLogger(__name__).info("%s is up to date", arguments.out)
-        return
-    recognise_dump(
-        arguments.model,
-        arguments.dump,
+    make_output(
         arguments.out,
-        config=config,
-        workers=workers_from(arguments),
-        device=arguments.device,
+        lambda: recognise_dump(
+            arguments.model,
+            arguments.dump,
+            arguments.out,
+            config=config,
+            workers=workers_from(arguments),
+            device=arguments.device,
+        ),
+        inputs=inputs,
+        config=config_dict(config),
+        overwrite=arguments.overwrite,
     )
-    stamp.finish()
 
 
 if __name__ == "__main__":

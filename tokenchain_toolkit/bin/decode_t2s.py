@@ -1,7 +1,6 @@
 """Speak the transcripts of one set as semantic tokens, drawn from T2S."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,19 +23,20 @@ def run(arguments: argparse.Namespace) -> None:
     """Generate, unless the dump is up to date."""
     from tokenchain_toolkit.config.load import config_dict, load_config
     from tokenchain_toolkit.config.t2s import T2SSamplingConfig
-    from tokenchain_toolkit.data.stamp import StageStamp
+    from tokenchain_toolkit.data.stamp import make_output
     from tokenchain_toolkit.inference.generation import generate_dump
 
     config = load_config(T2SSamplingConfig, arguments.config, arguments.overrides)
     inputs = [arguments.model / "model.safetensors", arguments.data / "text", arguments.dump / ".done"]
-    stamp = StageStamp(arguments.out, inputs=inputs, config=config_dict(config))
-    if not stamp.begin(overwrite=arguments.overwrite):
-        logging.getLogger(__name__).info("%s is up to date", arguments.out)
-        return
-    generate_dump(
-        arguments.model, arguments.data, arguments.dump, arguments.out, config=config, device=arguments.device
+    make_output(
+        arguments.out,
+        lambda: generate_dump(
+            arguments.model, arguments.data, arguments.dump, arguments.out, config=config, device=arguments.device
+        ),
+        inputs=inputs,
+        config=config_dict(config),
+        overwrite=arguments.overwrite,
     )
-    stamp.finish()
 
 
 if __name__ == "__main__":

@@ -20,27 +20,26 @@ def get_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Extract, unless the dump is up to date."""
-    import logging
-
     from tokenchain_toolkit.data.kaldi import read_table
-    from tokenchain_toolkit.data.stamp import StageStamp, data_inputs
+    from tokenchain_toolkit.data.stamp import data_inputs, make_output
     from tokenchain_toolkit.tokenizers.extraction import extract_tokens
 
     wavs = read_table(arguments.data / "wav.scp")
     inputs = [arguments.tokenizer / "manifest.json", *data_inputs(arguments.data, "wav.scp")]
-    stamp = StageStamp(arguments.out, inputs=inputs, config={})
-    if not stamp.begin(overwrite=arguments.overwrite):
-        logging.getLogger(__name__).info("%s is up to date", arguments.out)
-        return
-    extract_tokens(
-        arguments.tokenizer,
-        wavs,
+    make_output(
         arguments.out,
-        workers=workers_from(arguments),
-        device=arguments.device,
-        max_skipped=arguments.max_skipped,
+        lambda: extract_tokens(
+            arguments.tokenizer,
+            wavs,
+            arguments.out,
+            workers=workers_from(arguments),
+            device=arguments.device,
+            max_skipped=arguments.max_skipped,
+        ),
+        inputs=inputs,
+        config={},
+        overwrite=arguments.overwrite,
     )
-    stamp.finish()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

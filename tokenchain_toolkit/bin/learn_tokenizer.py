@@ -18,21 +18,20 @@ def get_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Learn, unless the tokenizer is up to date."""
-    import logging
-
     from tokenchain_toolkit.config.load import config_dict, load_config
     from tokenchain_toolkit.config.tokenizer import TokenizerConfig
     from tokenchain_toolkit.data.kaldi import read_table
-    from tokenchain_toolkit.data.stamp import StageStamp, data_inputs
+    from tokenchain_toolkit.data.stamp import data_inputs, make_output
     from tokenchain_toolkit.tokenizers.learning import learn_tokenizer
 
     config = load_config(TokenizerConfig, arguments.config, arguments.overrides)
-    stamp = StageStamp(arguments.out, inputs=data_inputs(arguments.data, "wav.scp"), config=config_dict(config))
-    if not stamp.begin(overwrite=arguments.overwrite):
-        logging.getLogger(__name__).info("%s is up to date", arguments.out)
-        return
-    learn_tokenizer(config, read_table(arguments.data / "wav.scp"), arguments.out, device=arguments.device)
-    stamp.finish()
+    make_output(
+        arguments.out,
+        lambda: learn_tokenizer(config, read_table(arguments.data / "wav.scp"), arguments.out, device=arguments.device),
+        inputs=data_inputs(arguments.data, "wav.scp"),
+        config=config_dict(config),
+        overwrite=arguments.overwrite,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

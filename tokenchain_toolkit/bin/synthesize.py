@@ -1,7 +1,6 @@
 """Turn semantic tokens into audio with S2A and the codec, or decode a dump's own acoustic codes (no --s2a)."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,30 +26,31 @@ def run(arguments: argparse.Namespace) -> None:
     """Synthesize, unless the audio is up to date."""
     from tokenchain_toolkit.config.load import config_dict, load_config
     from tokenchain_toolkit.config.s2a import S2ADecodingConfig
-    from tokenchain_toolkit.data.stamp import StageStamp
+    from tokenchain_toolkit.data.stamp import make_output
     from tokenchain_toolkit.inference.vocoding import synthesize_dump
 
     config = load_config(S2ADecodingConfig, arguments.config, arguments.overrides)
     inputs = [arguments.tokenizer / "manifest.json", arguments.dump / ".done", arguments.data / "utt2spk"]
     inputs += [arguments.s2a / "model.safetensors"] if arguments.s2a else []
     settings = {"max_utts": arguments.max_utts, **config_dict(config)}
-    stamp = StageStamp(arguments.out, inputs=inputs, config=settings)
-    if not stamp.begin(overwrite=arguments.overwrite):
-        logging.getLogger(__name__).info("%s is up to date", arguments.out)
-        return
-    synthesize_dump(
-        arguments.tokenizer,
-        arguments.dump,
-        arguments.data,
+    make_output(
         arguments.out,
-        s2a=arguments.s2a,
-        prompt_dump=arguments.prompt_dump,
-        max_utts=arguments.max_utts,
-        config=config,
-        workers=workers_from(arguments),
-        device=arguments.device,
+        lambda: synthesize_dump(
+            arguments.tokenizer,
+            arguments.dump,
+            arguments.data,
+            arguments.out,
+            s2a=arguments.s2a,
+            prompt_dump=arguments.prompt_dump,
+            max_utts=arguments.max_utts,
+            config=config,
+            workers=workers_from(arguments),
+            device=arguments.device,
+        ),
+        inputs=inputs,
+        config=settings,
+        overwrite=arguments.overwrite,
     )
-    stamp.finish()
 
 
 if __name__ == "__main__":

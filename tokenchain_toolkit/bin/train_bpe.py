@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenchain_toolkit.bin._cli import run_command, stage_parser
 
@@ -17,25 +18,31 @@ def get_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train unless the output is up to date."""
-    import logging
-
     from tokenchain_toolkit.config.load import config_dict, load_config
     from tokenchain_toolkit.config.text import BPEConfig
+    from tokenchain_toolkit.data.stamp import make_output
+
+    settings = config_dict(load_config(BPEConfig, arguments.config, arguments.overrides))
+    make_output(
+        arguments.out,
+        lambda: train(arguments.text, arguments.out, settings),
+        inputs=arguments.text,
+        config=settings,
+        overwrite=arguments.overwrite,
+    )
+
+
+def train(texts: Sequence[Path], out: Path, settings: dict[str, Any]) -> None:
+    """Learn from the transcripts of several sets."""
+    import logging
+
     from tokenchain_toolkit.data.kaldi import read_table
-    from tokenchain_toolkit.data.stamp import StageStamp
     from tokenchain_toolkit.text.bpe import train_bpe
 
-    logger = logging.getLogger(__name__)
-    settings = config_dict(load_config(BPEConfig, arguments.config, arguments.overrides))
-    stamp = StageStamp(arguments.out, inputs=arguments.text, config=settings)
-    if not stamp.begin(overwrite=arguments.overwrite):
-        logger.info("%s is up to date", arguments.out)
-        return
-    texts = [text for path in arguments.text for text in read_table(path).values()]
-    tokenizer = train_bpe(texts, arguments.out, **settings)
-    stamp.finish()
-    logger.info(
-        "%s: %d tokens (%s) from %d texts", arguments.out, tokenizer.vocab_size, settings["model_type"], len(texts)
+    sentences = [text for path in texts for text in read_table(path).values()]
+    tokenizer = train_bpe(sentences, out, **settings)
+    logging.getLogger(__name__).info(
+        "%s: %d tokens (%s) from %d texts", out, tokenizer.vocab_size, settings["model_type"], len(sentences)
     )
 
 

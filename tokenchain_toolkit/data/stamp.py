@@ -7,15 +7,17 @@ inputs, so a change travels down the recipe, and a rerun that changes nothing is
 
 import hashlib
 import json
+import logging
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json, sha256_of, write_json
 
+LOG = logging.getLogger(__name__)
 DONE, STARTED = ".done", ".started"
 POLL_SECONDS = 0.5
 
@@ -91,6 +93,18 @@ class StageStamp:
             write_json(folder / DONE, self.record)
         write_json(self.folder / DONE, {**self.record, "seconds": round(time.monotonic() - self._began, 1)})
         (self.folder / STARTED).unlink(missing_ok=True)
+
+
+def make_output(
+    folder: Path, work: Callable[[], object], *, inputs: Iterable[Path], config: dict[str, Any], overwrite: bool = False
+) -> None:
+    """Do a stage's work unless its output folder is up to date; the arguments are those of ``StageStamp``."""
+    stamp = StageStamp(folder, inputs=inputs, config=config)
+    if not stamp.begin(overwrite=overwrite):
+        LOG.info("%s is up to date", folder)
+        return
+    work()
+    stamp.finish()
 
 
 def data_inputs(folder: Path, *names: str) -> list[Path]:
