@@ -36,7 +36,7 @@ def test_scores_travel_into_results_and_markdown(recipe):
     markdown = (recipe / "RESULTS.md").read_text()
     assert "| read | WER | 12 | 66.7 [66.7, 66.7] | 33.3 [33.3, 33.3] |" in markdown
     assert "| -50.0 % [-50.0, -50.0] | better |" in markdown
-    assert "| train_chain | 1 min 01 s |" in markdown
+    assert "| exp/chain_baseline | 1 min 01 s |" in markdown
 
 
 def test_a_second_run_writes_the_same_bytes(recipe):

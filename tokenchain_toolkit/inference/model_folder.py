@@ -90,7 +90,7 @@ def save_model(folder: Path, model: SavedModel, state: dict[str, torch.Tensor], 
     write_manifest(folder / "manifest.json", model.manifest)
     write_json(folder / "model.json", {"kind": model.kind, "epoch": model.epoch, "model": model.model_config})
     if token_list is not None:
-        shutil.copytree(token_list, folder / "token_list", dirs_exist_ok=True)
+        shutil.copytree(token_list, folder / "token_list", dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
     with atomic_path(folder / "model.safetensors") as temporary:
         save_file({name: tensor.contiguous().cpu() for name, tensor in state.items()}, temporary)
 

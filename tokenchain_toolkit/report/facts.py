@@ -33,10 +33,10 @@ class WorstUtterances:
 
 
 def read_stage_times(inputs: ReportInputs) -> dict[str, float]:
-    """Output folder -> seconds that its stage took, from the stamps, longest first."""
+    """Output folder -> seconds that its stage took, from the stamps, longest first; what took under 1 s is left out."""
     stamps = [path for folder in (inputs.data, inputs.dump, inputs.exp) for path in sorted(folder.rglob(DONE))]
     seconds = {str(path.parent): float(read_json(path).get("seconds", 0.0)) for path in stamps}
-    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+    return dict(sorted(((k, v) for k, v in seconds.items() if v >= 1), key=lambda item: -item[1]))
 
 
 def read_skipped(inputs: ReportInputs) -> list[SkippedFile]:
