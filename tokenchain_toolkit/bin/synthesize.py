@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = load_config(S2ADecodingConfig, arguments.config, arguments.overrides)
     inputs = [arguments.tokenizer / "manifest.json", arguments.dump / ".done", arguments.data / "utt2spk"]
     inputs += [arguments.s2a / "model.safetensors"] if arguments.s2a else []
+    inputs += [arguments.prompt_dump / ".done"] if arguments.prompt_dump else []
     settings = {"max_utts": arguments.max_utts, **config_dict(config)}
     make_output(
         arguments.out,
