@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.models.batch import join_prompt
 from tokenchain_toolkit.models.s2a import mask_codes
 
@@ -79,3 +80,21 @@ def test_the_same_generator_gives_the_same_loss(make_s2a, make_batch):
         return s2a.compute_loss(semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, generator=generator).loss
 
     assert torch.equal(loss(0), loss(0)) and not torch.equal(loss(0), loss(1))
+
+
+@pytest.mark.parametrize(("level_sampling", "weights"), [("linear", [3, 2, 1]), ("uniform", [1, 1, 1])])
+@torch.no_grad()
+def test_training_draws_the_quantizers_as_configured(make_s2a, make_batch, level_sampling, weights):
+    s2a, batch = make_s2a(level_sampling=level_sampling), make_batch([3] * 2000, [1] * 2000, [0] * 2000)
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    drawn = []
+    s2a.register_forward_hook(lambda module, args, logits_BNK: drawn.append(args[3]))
+    generator = torch.Generator().manual_seed(0)
+    s2a.compute_loss(semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, generator=generator)
+    shares_Q = torch.bincount(drawn[0], minlength=3) / 2000
+    torch.testing.assert_close(shares_Q, torch.tensor(weights) / sum(weights), atol=0.04, rtol=0)
+
+
+def test_an_unknown_level_sampling_is_refused(make_s2a):
+    with pytest.raises(ConfigError, match="level_sampling=cosine"):
+        make_s2a(level_sampling="cosine")

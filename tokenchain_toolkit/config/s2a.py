@@ -8,7 +8,11 @@ from tokenchain_toolkit.errors import ConfigError
 
 @dataclass
 class S2AModelConfig:
-    """A bidirectional Transformer behind a small convolution over time."""
+    """A bidirectional Transformer behind a small convolution over time.
+
+    ``level_sampling`` says how training draws the quantizer to predict: ``linear`` weighs quantizer q of Q with Q - q,
+    since the lower ones carry most of the sound; ``uniform`` is SoundStorm's.
+    """
 
     hidden_dim: int = 1024
     num_layers: int = 16
@@ -16,9 +20,12 @@ class S2AModelConfig:
     feed_forward_dim: int = 4096
     conv_kernel: int = 7
     dropout: float = 0.1
+    level_sampling: str = "linear"
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
+        if self.level_sampling not in ("linear", "uniform"):
+            raise ConfigError(f"model.level_sampling={self.level_sampling}: choose linear or uniform")
         if self.conv_kernel % 2 == 0:
             raise ConfigError(f"model.conv_kernel={self.conv_kernel} must be odd")
         if self.hidden_dim % (2 * self.num_heads):

@@ -13,6 +13,8 @@ from tokenchain_toolkit.config.s2a import S2AModelConfig
 from tokenchain_toolkit.models.mask_schedule import cosine_mask_ratio
 from tokenchain_toolkit.models.sequences import valid_mask
 
+EMBEDDING_STD = 0.5
+
 
 @dataclass
 class S2AOutput:
@@ -32,6 +34,8 @@ class S2AModel(nn.Module):
         codebook_size: Codes K per quantizer; id K is the mask.
     """
 
+    level_weights_Q: torch.Tensor
+
     def __init__(self, config: S2AModelConfig, *, num_semantic: int, num_quantizers: int, codebook_size: int):
         super().__init__()
         self.num_quantizers = num_quantizers
@@ -48,8 +52,14 @@ class S2AModel(nn.Module):
             layer, config.num_layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False
         )
         self.heads = nn.Parameter(torch.empty(num_quantizers, dim, codebook_size))
-        for weight in (self.embed_semantic.weight, self.embed_codes.weight, self.embed_level.weight, self.heads):
-            nn.init.normal_(weight, std=0.02)
+        # Pre-norm layers add outputs of about unit size to the sum of the embeddings: at the usual 0.02 they drown it.
+        nn.init.normal_(self.embed_semantic.weight, std=EMBEDDING_STD)
+        nn.init.normal_(self.embed_codes.weight, std=EMBEDDING_STD / num_quantizers**0.5)
+        nn.init.normal_(self.embed_level.weight, std=EMBEDDING_STD)
+        nn.init.normal_(self.heads, std=dim**-0.5)
+        level_Q = torch.arange(num_quantizers)
+        weights_Q = torch.ones(num_quantizers) if config.level_sampling == "uniform" else num_quantizers - level_Q
+        self.register_buffer("level_weights_Q", weights_Q.float(), persistent=False)
 
     def forward(
         self, semantic_BN: torch.Tensor, codes_BNQ: torch.Tensor, lengths_B: torch.Tensor, level_B: torch.Tensor
@@ -83,7 +93,7 @@ class S2AModel(nn.Module):
         *,
         generator: torch.Generator | None = None,
     ) -> S2AOutput:
-        """Loss at the masked positions of one random quantizer per utterance.
+        """Loss at the masked positions of one random quantizer per utterance, drawn as ``level_sampling`` says.
 
         Quantizers below it are known, those above it masked; the prompt is known in full. The share of masked
         positions follows the cosine schedule.
@@ -97,7 +107,7 @@ class S2AModel(nn.Module):
         """
         batch_size, length = semantic_BN.shape
         device = semantic_BN.device
-        level_B = torch.randint(self.num_quantizers, (batch_size,), generator=generator, device=device)
+        level_B = torch.multinomial(self.level_weights_Q, batch_size, replacement=True, generator=generator)
         ratio_B = cosine_mask_ratio(torch.rand(batch_size, generator=generator, device=device))
         frame_N = torch.arange(length, device=device)
         is_target_BN = (frame_N >= prompt_lengths_B[:, None]) & (frame_N < lengths_B[:, None])
@@ -133,4 +143,4 @@ def sinusoids(length: int, dim: int, device: torch.device) -> torch.Tensor:
     position_N1 = torch.arange(length, device=device, dtype=torch.float32)[:, None]
     rate_D = torch.exp(torch.arange(0, dim, 2, device=device) * (-9.2103 / dim))
     angles_ND = position_N1 * rate_D
-    return 0.02 * torch.stack([angles_ND.sin(), angles_ND.cos()], dim=-1).flatten(1)
+    return EMBEDDING_STD * torch.stack([angles_ND.sin(), angles_ND.cos()], dim=-1).flatten(1)

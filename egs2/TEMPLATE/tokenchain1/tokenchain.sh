@@ -3,7 +3,7 @@
 # command (`python3 -m tokenchain_toolkit.bin.<stage> --help`) that skips what is up to date and goes on after a kill.
 set -euo pipefail
 
-stages=(data validate learn_tokenizer extract_tokens train_bpe train_asr train_t2s train_chain train_s2a
+stages=(data validate learn_tokenizer extract_tokens train_bpe train_asr train_t2s train_s2a train_chain
     decode_asr decode_t2s synthesize score report)
 
 stage=1                      # first stage, by number or name
@@ -17,7 +17,7 @@ conf=conf                    # folder of the configurations
 exp=exp                      # folder of the experiments
 chains="baseline st_argmax"  # chain experiments, each conf/chain_<name>.yaml; "baseline" is compared with
 num_jobs=2                   # processes of the sharded stages
-train_jobs=1                 # trainings at once where they do not need each other, each with its share of the cores
+side_by_side=1               # commands at once where they do not need each other, each with its share of cores and jobs
 device=cpu                   # torch device of extraction and decoding; training finds GPUs by itself
 synth_utts=24                # utterances to synthesize of each test set
 dry_run=false                # show the commands only
@@ -27,7 +27,7 @@ usage() {
     echo "Usage: run.sh [--OPTION VALUE]... [--list_stages] [--dry_run] [--overwrite]"
     echo "Options and defaults: --stage $stage --stop_stage $stop_stage --train_set $train_set --valid_set $valid_set"
     echo "  --test_sets \"$test_sets\" --synth_sets \"$synth_sets\" --tag $tag --conf $conf --exp $exp --chains \"$chains\" --num_jobs $num_jobs"
-    echo "  --train_jobs $train_jobs --device $device --synth_utts $synth_utts"
+    echo "  --side_by_side $side_by_side --device $device --synth_utts $synth_utts"
     list_stages
 }
 
@@ -42,6 +42,11 @@ list_stages() {
 fail() {
     echo "tokenchain.sh: error: $*" >&2
     exit 1
+}
+
+# share NUMBER: what of it each command of several side by side gets
+share() {
+    echo "$(($1 > side_by_side ? $1 / side_by_side : 1))"
 }
 
 stage_number() {
@@ -61,7 +66,7 @@ while [[ $# -gt 0 ]]; do
         --help | -h) usage; exit 0 ;;
         --dry_run) dry_run=true; shift ;;
         --overwrite) overwrite=true; shift ;;
-        --stage | --stop_stage | --train_set | --valid_set | --test_sets | --synth_sets | --tag | --conf | --exp | --chains | --num_jobs | --train_jobs | --device | --synth_utts)
+        --stage | --stop_stage | --train_set | --valid_set | --test_sets | --synth_sets | --tag | --conf | --exp | --chains | --num_jobs | --side_by_side | --device | --synth_utts)
             [[ $# -gt 1 ]] || fail "$1 needs a value"
             printf -v "${1#--}" '%s' "$2"
             shift 2
@@ -83,6 +88,7 @@ dump=dump/$tag
 token_list=data/token_list/$tag
 tokenizer=$exp/tokenizer_$tag
 jobs=(--num_jobs "$num_jobs" --device "$device")
+few_jobs=(--num_jobs "$(share "$num_jobs")" --device "$device")    # of commands that run side by side
 redo=()
 [[ $overwrite == false ]] || redo=(--overwrite)
 
@@ -102,27 +108,39 @@ call() {
     show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
 }
 
-# train COMMAND ARGUMENTS...: call, in the background if several trainings may run at once
-trainings=()
-train() {
-    if [[ $train_jobs -le 1 || $dry_run == true ]]; then
+# beside COMMAND ARGUMENTS...: call, in the background while fewer than $side_by_side commands run there
+running=()
+beside() {
+    if [[ $side_by_side -le 1 || $dry_run == true ]]; then
         call "$@"
         return
     fi
-    [[ ${#trainings[@]} -lt $train_jobs ]] || finish_trainings
-    OMP_NUM_THREADS=$(($(nproc) > train_jobs ? $(nproc) / train_jobs : 1)) call "$@" &
-    trainings+=($!)
+    [[ ${#running[@]} -lt $side_by_side ]] || wait_for_one
+    OMP_NUM_THREADS=$(share "$(nproc)") call "$@" &
+    running+=($!)
 }
 
-# Wait for the trainings in the background; if one fails, the others are stopped, and go on when run again.
-finish_trainings() {
-    local training
-    for training in "${trainings[@]}"; do
-        wait "$training" || { kill "${trainings[@]}" 2>/dev/null || true; fail "a training failed; its message is above"; }
+# Wait until a command in the background ends; if it fails, the others are stopped, and go on when run again.
+wait_for_one() {
+    local index
+    while true; do
+        for index in "${!running[@]}"; do
+            if ! kill -0 "${running[$index]}" 2>/dev/null; then
+                wait "${running[$index]}" || fail "a command failed; its message is above"
+                unset "running[$index]"
+                return
+            fi
+        done
+        sleep 0.2
     done
-    trainings=()
 }
-trap '[[ ${#trainings[@]} -eq 0 ]] || kill "${trainings[@]}" 2>/dev/null || true' EXIT
+
+wait_for_all() {
+    while [[ ${#running[@]} -gt 0 ]]; do
+        wait_for_one
+    done
+}
+trap '[[ ${#running[@]} -eq 0 ]] || kill "${running[@]}" 2>/dev/null || true' EXIT
 
 is_stage() {
     local number
@@ -136,7 +154,8 @@ training_sets=(--train_data "data/$train_set" --train_dump "$dump/$train_set"
 
 # recognise DUMP OUT: with the pretrained ASR, which no chain has changed
 recognise() {
-    call decode_asr --config "$conf/decode_asr.yaml" --model "$exp/asr" --dump "$1" --out "$2" "${jobs[@]}" "${redo[@]}"
+    beside decode_asr --config "$conf/decode_asr.yaml" --model "$exp/asr" --dump "$1" --out "$2" \
+        "${few_jobs[@]}" "${redo[@]}"
 }
 
 if is_stage data; then
@@ -164,42 +183,43 @@ fi
 
 for model in asr t2s; do
     if is_stage "train_$model"; then
-        train "train_$model" --config "$conf/train_$model.yaml" "${training_sets[@]}" --token_list "$token_list" \
+        beside "train_$model" --config "$conf/train_$model.yaml" "${training_sets[@]}" --token_list "$token_list" \
             --out "$exp/$model" "${redo[@]}"
     fi
 done
 
-finish_trainings
+if is_stage train_s2a; then
+    beside train_s2a --config "$conf/train_s2a.yaml" "${training_sets[@]}" --out "$exp/s2a" "${redo[@]}"
+fi
 
+wait_for_all
 if is_stage train_chain; then
     for chain in "${chain_names[@]}"; do
-        train train_chain --config "$conf/chain_$chain.yaml" "${training_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
+        beside train_chain --config "$conf/chain_$chain.yaml" "${training_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
             --out "$exp/chain_$chain" "${redo[@]}"
     done
+    wait_for_all
 fi
-
-if is_stage train_s2a; then
-    train train_s2a --config "$conf/train_s2a.yaml" "${training_sets[@]}" --out "$exp/s2a" "${redo[@]}"
-fi
-finish_trainings
 
 if is_stage decode_asr; then
     for set in "${test_names[@]}"; do
         recognise "$dump/$set" "$exp/asr/decode_$set"
         for chain in "${chain_names[@]}"; do
-            call decode_asr --config "$conf/decode_asr.yaml" --model "$exp/chain_$chain/asr" --dump "$dump/$set" \
-                --out "$exp/chain_$chain/decode_$set" "${jobs[@]}" "${redo[@]}"
+            beside decode_asr --config "$conf/decode_asr.yaml" --model "$exp/chain_$chain/asr" --dump "$dump/$set" \
+                --out "$exp/chain_$chain/decode_$set" "${few_jobs[@]}" "${redo[@]}"
         done
     done
+    wait_for_all
 fi
 
 if is_stage decode_t2s; then
     for set in "${synth_names[@]}"; do
         for chain in "${chain_names[@]}"; do
-            call decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/chain_$chain/t2s" --data "data/$set" \
+            beside decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/chain_$chain/t2s" --data "data/$set" \
                 --dump "$dump/$set" --out "$exp/chain_$chain/t2s_$set" --device "$device" "${redo[@]}"
         done
     done
+    wait_for_all
 fi
 
 if is_stage synthesize; then
@@ -207,18 +227,19 @@ if is_stage synthesize; then
         call synthesize --tokenizer "$tokenizer" --dump "$dump/$set" --data "data/$set" \
             --out "$exp/codec/synth_$set" "${jobs[@]}" "${redo[@]}"
         for chain in "${chain_names[@]}"; do
-            call synthesize --config "$conf/synthesize.yaml" --tokenizer "$tokenizer" --s2a "$exp/s2a" \
+            beside synthesize --config "$conf/synthesize.yaml" --tokenizer "$tokenizer" --s2a "$exp/s2a" \
                 --dump "$exp/chain_$chain/t2s_$set" --prompt_dump "$dump/$set" --data "data/$set" \
-                --max_utts "$synth_utts" --out "$exp/chain_$chain/synth_$set" "${jobs[@]}" "${redo[@]}"
+                --max_utts "$synth_utts" --out "$exp/chain_$chain/synth_$set" "${few_jobs[@]}" "${redo[@]}"
         done
     done
+    wait_for_all
 fi
 
-# score_text EXPERIMENT MODEL FOLDER SET ARGUMENTS...: FOLDER/text against the transcripts
+# score_text EXPERIMENT MODEL FOLDER SET REFERENCE ARGUMENTS...: FOLDER/text against the transcripts REFERENCE
 score_text() {
-    local experiment=$1 model=$2 folder=$3 set=$4
-    shift 4
-    call score --experiment "$experiment" --model "$model" --set "$set" --hyp "$folder/text" --ref "data/$set/text" \
+    local experiment=$1 model=$2 folder=$3 set=$4 reference=$5
+    shift 5
+    call score --experiment "$experiment" --model "$model" --set "$set" --hyp "$folder/text" --ref "$reference" \
         --out "$folder/score.json" "$@"
 }
 
@@ -230,27 +251,42 @@ against() {
 }
 
 if is_stage score; then
+    # Speech that was made is made into tokens and recognised: the codec's round trip, and that of S2A. So are T2S's tokens.
+    for set in "${synth_names[@]}"; do
+        for experiment in codec "${chain_names[@]/#/chain_}"; do
+            beside extract_tokens --tokenizer "$tokenizer" --data "$exp/$experiment/synth_$set" \
+                --out "$exp/$experiment/dump_$set" "${few_jobs[@]}" "${redo[@]}"
+        done
+    done
+    wait_for_all
+    for set in "${synth_names[@]}"; do
+        for experiment in codec "${chain_names[@]/#/chain_}"; do
+            recognise "$exp/$experiment/dump_$set" "$exp/$experiment/synth_decode_$set"
+        done
+        for chain in "${chain_names[@]}"; do
+            recognise "$exp/chain_$chain/t2s_$set" "$exp/chain_$chain/t2s_decode_$set"
+        done
+    done
+    wait_for_all
+
     for set in "${test_names[@]}"; do
-        score_text asr asr "$exp/asr/decode_$set" "$set" --trained "$exp/asr" --metric wer cer
+        score_text asr asr "$exp/asr/decode_$set" "$set" "data/$set/text" --trained "$exp/asr" --metric wer cer
         for chain in "${chain_names[@]}"; do
             folder=$exp/chain_$chain
             mapfile -t baseline < <(against "decode_$set")
-            score_text "chain_$chain" chain "$folder/decode_$set" "$set" --trained "$folder/asr" --metric wer cer \
-                "${baseline[@]}"
+            score_text "chain_$chain" chain "$folder/decode_$set" "$set" "data/$set/text" --trained "$folder/asr" \
+                --metric wer cer "${baseline[@]}"
         done
     done
     for set in "${synth_names[@]}"; do
-        # Resynthesis: the codec's round trip, made into tokens again and recognised.
-        call extract_tokens --tokenizer "$tokenizer" --data "$exp/codec/synth_$set" --out "$exp/codec/dump_$set" \
-            "${jobs[@]}" "${redo[@]}"
-        recognise "$exp/codec/dump_$set" "$exp/codec/decode_$set"
-        score_text codec codec "$exp/codec/decode_$set" "$set" --metric_name resynthesis_wer
+        score_text codec codec "$exp/codec/synth_decode_$set" "$set" "data/$set/text" --metric_name resynthesis_wer
         for chain in "${chain_names[@]}"; do
             folder=$exp/chain_$chain
-            recognise "$folder/t2s_$set" "$folder/t2s_decode_$set"
             mapfile -t baseline < <(against "t2s_decode_$set")
-            score_text "chain_$chain" chain "$folder/t2s_decode_$set" "$set" --trained "$folder/t2s" \
+            score_text "chain_$chain" chain "$folder/t2s_decode_$set" "$set" "data/$set/text" --trained "$folder/t2s" \
                 --metric_name t2s_wer "${baseline[@]}"
+            score_text "chain_$chain" chain "$folder/synth_decode_$set" "$set" "$folder/synth_$set/text" \
+                --trained "$folder/t2s" --metric_name synthesis_wer
         done
     done
 fi

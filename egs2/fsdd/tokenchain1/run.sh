@@ -9,9 +9,9 @@ test_sets="seen_test unseen_test"
 # The second domain, connected digits of speechocean762, is a test set where the corpus is there.
 [[ -z $SPEECHOCEAN762_DIGITS ]] || test_sets+=" speechocean_test"
 
-# On a CPU, two trainings with half of the cores each get further than one after the other with all of them.
+# On a CPU, two commands with half of the cores each get further than one after the other with all of them.
 ./tokenchain.sh \
-    --train_jobs 2 \
+    --side_by_side 2 \
     --train_set train \
     --valid_set valid \
     --test_sets "$test_sets" \

@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# On a CPU, two trainings with half of the cores each get further than one after the other with all of them.
+# On a CPU, two commands with half of the cores each get further than one after the other with all of them.
 ./tokenchain.sh \
-    --train_jobs 2 \
+    --side_by_side 2 \
     --train_set read_train \
     --valid_set read_valid \
     --test_sets "read_test talk_test" \
