@@ -2,7 +2,8 @@
 
 Usage: python tools/bench/demo.py [--recipe egs2/mini_synth/tokenchain1] [--keep]
 
-The recipe runs in a copy of the tree, so that what is there already is neither used nor touched.
+The recipe runs in a copy of the tree, so that what is there already is neither used nor touched. What it makes there
+names the commit of this tree.
 """
 
 import argparse
@@ -27,10 +28,12 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the copy of the tree")
     arguments = parser.parse_args()
     copy = Path(tempfile.mkdtemp(prefix="tokenchain_bench_")) / "tree"
-    generated = shutil.ignore_patterns(".git", ".venv", "exp", "dump", "data", "downloads", "__pycache__")
+    generated = shutil.ignore_patterns("exp", "dump", "data", "downloads", "__pycache__")
     # The package has a folder named data; only the recipes' one is generated.
     shutil.copytree(ROOT / "tokenchain_toolkit", copy / "tokenchain_toolkit")
     shutil.copytree(ROOT / "egs2", copy / "egs2", symlinks=True, ignore=generated)
+    if (ROOT / ".git").is_dir():
+        shutil.copytree(ROOT / ".git", copy / ".git")
     try:
         return measure(copy / arguments.recipe)
     finally:

@@ -3,7 +3,7 @@
 # command (`python3 -m tokenchain_toolkit.bin.<stage> --help`) that skips what is up to date and goes on after a kill.
 set -euo pipefail
 
-stages=(data validate learn_tokenizer extract_tokens train_bpe train_asr train_t2s train_s2a train_chain
+stages=(data validate learn_tokenizer extract_tokens train_bpe train_asr train_t2s train_chain train_s2a
     decode_asr decode_t2s synthesize score report)
 
 stage=1                      # first stage, by number or name
@@ -187,18 +187,19 @@ for model in asr t2s; do
             --out "$exp/$model" "${redo[@]}"
     fi
 done
-
-if is_stage train_s2a; then
-    beside train_s2a --config "$conf/train_s2a.yaml" "${training_sets[@]}" --out "$exp/s2a" "${redo[@]}"
-fi
-
 wait_for_all
+
 if is_stage train_chain; then
     for chain in "${chain_names[@]}"; do
         beside train_chain --config "$conf/chain_$chain.yaml" "${training_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
             --out "$exp/chain_$chain" "${redo[@]}"
     done
     wait_for_all
+fi
+
+# What follows up to decode_t2s needs the chains at most, so it may run beside S2A's training.
+if is_stage train_s2a; then
+    beside train_s2a --config "$conf/train_s2a.yaml" "${training_sets[@]}" --out "$exp/s2a" "${redo[@]}"
 fi
 
 if is_stage decode_asr; then
@@ -209,7 +210,6 @@ if is_stage decode_asr; then
                 --out "$exp/chain_$chain/decode_$set" "${few_jobs[@]}" "${redo[@]}"
         done
     done
-    wait_for_all
 fi
 
 if is_stage decode_t2s; then
@@ -219,8 +219,8 @@ if is_stage decode_t2s; then
                 --dump "$dump/$set" --out "$exp/chain_$chain/t2s_$set" --device "$device" "${redo[@]}"
         done
     done
-    wait_for_all
 fi
+wait_for_all
 
 if is_stage synthesize; then
     for set in "${synth_names[@]}"; do
