@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 2**30
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 2.0  # a look at all pages of all processes takes time from them
 
 
 def main() -> int:
