@@ -42,7 +42,8 @@ lint: | $(python) ## check style, types and shell scripts
 format: | $(python) ## write the code in the project's style
 	$(python) -m ruff format .
 
-bench-demo: | $(python) ## measure the demo
+bench-demo: ## measure the demo from nothing
+	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
 	$(python) tools/bench/demo.py $(ARGS)
 
 clean: ## remove caches and build output; the environment, data and experiments stay
