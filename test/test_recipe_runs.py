@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXCERPTS = ROOT.parent / "shared" / "data"
 TINY = {
     "tokenizer.yaml": {
-        "semantic": {"kmeans": {"num_clusters": 20, "max_frames": 4000, "epochs": 3}},
+        "semantic": {"kmeans": {"num_clusters": 20, "max_frames": 4000, "iterations": 3}},
         "codec": {"codebook_size": 16, "num_quantizers": 2, "max_frames": 2000, "griffin_lim_iterations": 4},
     },
     "train_asr.yaml": {

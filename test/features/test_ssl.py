@@ -88,6 +88,65 @@ def test_the_description_follows_the_weights_and_not_the_folder(folders, tmp_pat
     assert load(folders / "wav2vec2").describe() != load(folders / "hubert").describe()
 
 
+@pytest.mark.parametrize("norm", ["group", "layer"])
+@pytest.mark.parametrize("name", MODELS)
+def test_chunks_give_what_the_whole_gives_where_attention_does_not_matter(tmp_path, name, norm):
+    config, model = MODELS[name]
+    torch.manual_seed(0)
+    network = model(config(**SHAPE, feat_extract_norm=norm))
+    network.save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(tmp_path)
+    # Layer 0 sees the convolutions alone: with statistics of the whole utterance and the positional convolution's
+    # reach as overlap, chunks must give the same features. A ramp makes the statistics of the parts differ.
+    samples_N = noise(32000) * np.linspace(0.1, 2.0, 32000, dtype=np.float32)
+    [whole_TD] = load(tmp_path, layer=0).extract([samples_N])
+    features = SslFeatures(
+        SslConfig(model=str(tmp_path), layer=0, chunk_seconds=0.8, overlap_seconds=0.2),
+        sample_rate=16000,
+        hop_length=320,
+    )
+    [chunked_TD] = features.extract([samples_N])
+    assert chunked_TD.shape == whole_TD.shape
+    assert np.allclose(chunked_TD, whole_TD, atol=2e-5)
+
+
+def test_layers_are_averaged(folders):
+    samples_N = noise(4000)
+    [first_TD], [second_TD] = (load(folders / "hubert", layer=layer).extract([samples_N]) for layer in (1, 2))
+    config = SslConfig(model=str(folders / "hubert"), layer=2, average=2)
+    [mean_TD] = SslFeatures(config, sample_rate=16000, hop_length=320).extract([samples_N])
+    assert np.allclose(mean_TD, (first_TD + second_TD) / 2, atol=1e-6)
+
+
+def test_half_precision_is_close_and_is_said_in_the_description(folders):
+    config = SslConfig(model=str(folders / "hubert"), layer=2, dtype="bfloat16")
+    half = SslFeatures(config, sample_rate=16000, hop_length=320)
+    [half_TD], [full_TD] = half.extract([noise(4000)]), load(folders / "hubert", layer=2).extract([noise(4000)])
+    assert half.describe()["dtype"] == "bfloat16" and half_TD.dtype == np.float32
+    assert 0 < np.abs(half_TD - full_TD).max() < 0.1
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_large_models_give_the_hidden_state_of_the_untruncated_model(tmp_path, layer):
+    torch.manual_seed(0)
+    network = transformers.HubertModel(transformers.HubertConfig(**SHAPE, do_stable_layer_norm=True)).eval()
+    network.save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(tmp_path)
+    with torch.no_grad():
+        states = network(torch.from_numpy(noise(4000))[None], output_hidden_states=True).hidden_states
+    [features_TD] = load(tmp_path, layer=layer).extract([noise(4000)])
+    assert np.allclose(features_TD, states[layer][0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"dtype": "int8"}, "int8"), ({"average": 11}, "in 1..10"), ({"overlap_seconds": 15.0}, "below half")],
+)
+def test_settings_out_of_range_are_refused(settings, words):
+    with pytest.raises(ConfigError, match=words):
+        SslConfig(model="x", **settings)
+
+
 def test_audio_below_the_receptive_field_has_no_frames(folders):
     [features_TD] = load(folders / "hubert").extract([noise(50)])
     assert features_TD.shape == (0, 16)
@@ -122,9 +181,9 @@ def test_a_tokenizer_over_ssl_features_trims_the_codec_to_the_models_frames(fold
         semantic=SemanticConfig(
             kind="ssl",
             ssl=SslConfig(model=str(folders / "hubert"), layer=2),
-            kmeans=KmeansConfig(num_clusters=5, epochs=2),
+            kmeans=KmeansConfig(num_clusters=5, iterations=2),
         ),
-        codec=CodecConfig(num_mels=20, num_quantizers=2, codebook_size=4, epochs=2),
+        codec=CodecConfig(num_mels=20, num_quantizers=2, codebook_size=4, iterations=2),
     )
     learn_tokenizer(config, {"a": str(tmp_path / "a.wav")}, tmp_path / "exp")
     tokenizer = load_tokenizer(tmp_path / "exp")

@@ -21,8 +21,8 @@ def sweep(seconds, seed):
 @pytest.fixture(scope="session")
 def tiny_config():
     return TokenizerConfig(
-        semantic=SemanticConfig(kmeans=KmeansConfig(num_clusters=12, epochs=3)),
-        codec=CodecConfig(num_mels=40, num_quantizers=3, codebook_size=16, epochs=3, griffin_lim_iterations=8),
+        semantic=SemanticConfig(kmeans=KmeansConfig(num_clusters=12, iterations=3)),
+        codec=CodecConfig(num_mels=40, num_quantizers=3, codebook_size=16, iterations=3, griffin_lim_iterations=8),
     )
 
 

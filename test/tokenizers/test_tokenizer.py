@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from tokenchain_toolkit.bin import learn_tokenizer as command
+from tokenchain_toolkit.config.tokenizer import CodecConfig, KmeansConfig, SemanticConfig, TokenizerConfig
 from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.data.kaldi import write_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.errors import DataError, TokenizerMismatchError
+from tokenchain_toolkit.tokenizers.kmeans import KmeansLearner
 from tokenchain_toolkit.tokenizers.learning import learn_tokenizer
 from tokenchain_toolkit.tokenizers.tokenizer import Tokenizer, load_tokenizer
 
@@ -114,11 +116,34 @@ def test_learning_again_gives_the_same_tokenizer_and_another_seed_another(
         check_same_tokenizer(ours, read_manifest(tmp_path / "other" / "manifest.json"), **names)
 
 
+def test_learning_in_blocks_goes_on_after_a_kill(wavs, tmp_path, monkeypatch):
+    settings = KmeansConfig(num_clusters=6, iterations=3, memory_gb=1e-5)  # 32 frames at once
+    config = TokenizerConfig(semantic=SemanticConfig(kmeans=settings), codec=CodecConfig(enabled=False))
+    learn_tokenizer(config, wavs, tmp_path / "whole")
+    absorb, blocks = KmeansLearner.absorb, []
+
+    def killed_in_the_third_block(self, block_ND):
+        blocks.append(len(block_ND))
+        if len(blocks) == 3:
+            raise KeyboardInterrupt
+        absorb(self, block_ND)
+
+    monkeypatch.setattr(KmeansLearner, "absorb", killed_in_the_third_block)
+    with pytest.raises(KeyboardInterrupt):
+        learn_tokenizer(config, wavs, tmp_path / "killed")
+    learn_tokenizer(config, wavs, tmp_path / "killed")
+    # The block that was killed is the one that the second run begins with; none before it is read again.
+    # The last two are those of the two seeds that are compared.
+    assert blocks[3] == blocks[2] and len(blocks) == len(wavs) + 1 + 2
+    names = ("kmeans.safetensors", "learning.json")
+    assert all((tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes() for name in names)
+
+
 def test_the_command_learns_once_and_without_a_codec_if_asked(wavs, tmp_path, caplog):
     caplog.set_level("INFO")
     write_table(tmp_path / "data" / "wav.scp", wavs)
     argv = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "exp")]
-    argv += ["codec.enabled=false", "semantic.kmeans.num_clusters=6", "semantic.kmeans.epochs=2"]
+    argv += ["codec.enabled=false", "semantic.kmeans.num_clusters=6", "semantic.kmeans.iterations=2"]
     assert command.main(argv) == 0
     tokenizer = load_tokenizer(tmp_path / "exp")
     assert tokenizer.codec is None and tokenizer.manifest["acoustic"] is None

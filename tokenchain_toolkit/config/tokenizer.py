@@ -42,41 +42,61 @@ class MfccConfig:
 
 @dataclass
 class SslConfig:
-    """One hidden layer of a self-supervised speech model (HuBERT, WavLM, wav2vec 2.0).
+    """One hidden layer of a self-supervised speech model (HuBERT, WavLM, wav2vec 2.0), or the mean of several.
 
     Attributes:
         model: Local folder or hub id; its weights must be safetensors.
         layer: 0 for the input of the first transformer layer, i for the output of layer i.
+        average: Layers whose outputs are averaged; ``layer`` is the last of them.
+        dtype: Precision of the network: ``float32``, ``bfloat16`` or ``float16``.
+        chunk_seconds: Longer audio is cut into overlapping chunks of this length, so that memory stays bounded.
+        overlap_seconds: Context at each inner end of a chunk, whose frames are thrown away.
     """
 
     model: str = ""
     layer: int = 9
+    average: int = 1
+    dtype: str = "float32"
+    chunk_seconds: float = 30.0
+    overlap_seconds: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if self.dtype not in ("float32", "bfloat16", "float16"):
+            raise ConfigError(f"semantic.ssl.dtype={self.dtype} must be float32, bfloat16 or float16")
+        if not 1 <= self.average <= self.layer + 1:
+            raise ConfigError(f"semantic.ssl.average={self.average} must be in 1..{self.layer + 1} (layer + 1)")
+        if not 0 <= 2 * self.overlap_seconds < self.chunk_seconds:
+            raise ConfigError(
+                f"semantic.ssl.overlap_seconds={self.overlap_seconds} must be below half of "
+                f"chunk_seconds={self.chunk_seconds}"
+            )
 
 
 @dataclass
 class KmeansConfig:
-    """Mini-batch k-means.
+    """k-means over a stream of blocks of frames.
 
     Attributes:
         num_clusters: Size of the semantic vocabulary.
-        max_frames: Frames to learn from; whole utterances are drawn until there are as many.
-        batch_size: Frames per step.
-        epochs: Most passes over the frames; learning ends earlier once the clusters stand still.
+        max_frames: Frames to learn from; whole utterances are drawn until there are as many. 0 takes all.
+        memory_gb: Memory (GB) for the frames of a block; more frames than fit are learned from in several blocks.
+        iterations: Most passes over a block; learning ends earlier once the clusters stand still.
         seed: Of the draw of utterances and of the initial centroids.
     """
 
     num_clusters: int = 200
     max_frames: int = 500_000
-    batch_size: int = 8192
-    epochs: int = 30
+    memory_gb: float = 2.0
+    iterations: int = 30
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         if not 2 <= self.num_clusters <= LARGEST_VOCABULARY:
             raise ConfigError(f"kmeans.num_clusters={self.num_clusters} must be in 2..{LARGEST_VOCABULARY}")
-        if min(self.max_frames, self.batch_size, self.epochs) < 1:
-            raise ConfigError("kmeans.max_frames, batch_size and epochs must be positive")
+        if self.iterations < 1 or self.memory_gb <= 0 or self.max_frames < 0:
+            raise ConfigError("kmeans: iterations and memory_gb must be positive, max_frames positive or 0")
 
 
 @dataclass
@@ -108,8 +128,7 @@ class CodecConfig:
         num_quantizers: Residual levels Q.
         codebook_size: Entries per level.
         max_frames: Frames to learn from.
-        batch_size: Frames per k-means step.
-        epochs: Most k-means passes per level.
+        iterations: Most k-means passes per level.
         seed: Of the initial centroids.
         griffin_lim_iterations: Phase reconstruction steps when decoding.
         griffin_lim_momentum: 0 for plain Griffin-Lim, below 1.
@@ -122,8 +141,7 @@ class CodecConfig:
     num_quantizers: int = 8
     codebook_size: int = 256
     max_frames: int = 200_000
-    batch_size: int = 8192
-    epochs: int = 30
+    iterations: int = 30
     seed: int = 0
     griffin_lim_iterations: int = 48
     griffin_lim_momentum: float = 0.99
@@ -132,7 +150,7 @@ class CodecConfig:
         """Check what the types cannot say."""
         if not 2 <= self.codebook_size <= LARGEST_VOCABULARY:
             raise ConfigError(f"codec.codebook_size={self.codebook_size} must be in 2..{LARGEST_VOCABULARY}")
-        counts = (self.num_mels, self.num_quantizers, self.max_frames, self.batch_size, self.epochs)
+        counts = (self.num_mels, self.num_quantizers, self.max_frames, self.iterations)
         if min(counts) < 1 or self.griffin_lim_iterations < 1 or self.floor <= 0:
             raise ConfigError("codec: every count and the floor must be positive")
         if not 0 <= self.griffin_lim_momentum < 1:

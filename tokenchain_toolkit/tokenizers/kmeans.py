@@ -10,6 +10,9 @@ from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import atomic_path
 
 ROWS_AT_ONCE = 16384  # Bounds the (rows, K) matrix of similarities for long audio.
+START_FRAMES, START_FRAMES_PER_CLUSTER = 20_000, 50  # The start looks at so many frames, or so many per cluster.
+REPLACEMENT_FRAMES = 100_000  # Frames that dead clusters choose from.
+STANDSTILL = 2e-5  # Relative change of the inertia at which the clusters stand still.
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,6 @@ class Kmeans:
             temporary.write_bytes(save({"centroids": self.centroids_KD}))
 
 
-@dataclass(frozen=True)
-class KmeansStats:
-    """How well the clusters fit the frames they were learned from.
-
-    Attributes:
-        inertia: Mean squared distance of a frame to its centroid.
-        dead_clusters: Clusters that no frame belongs to.
-    """
-
-    inertia: float
-    dead_clusters: int
-
-
 def load_kmeans(path: Path) -> Kmeans:
     """Read ``kmeans.safetensors``.
 
@@ -69,32 +59,169 @@ def load_kmeans(path: Path) -> Kmeans:
         raise DataError(f"{path} is damaged ({error}); run learn_tokenizer again with --overwrite") from error
 
 
-def learn_kmeans(
-    features_ND: np.ndarray, *, num_clusters: int, seed: int, batch_size: int, epochs: int
-) -> tuple[Kmeans, KmeansStats]:
-    """Mini-batch k-means from a k-means++ start.
+class KmeansLearner:
+    """k-means over a stream of blocks of frames, in PyTorch.
+
+    The first block is clustered by Lloyd's algorithm from a k-means++ start. Every later one moves the centroids by the
+    same algorithm, in which all frames of the blocks before it count as lying on their centroids: memory holds one
+    block, however long the stream is. In the only block of a small corpus this is Lloyd's algorithm itself.
 
     Args:
-        features_ND: Frames, float32.
         num_clusters: K.
-        seed: Of the start and the order of the batches.
-        batch_size: Frames per step.
-        epochs: Most passes over the frames.
+        seed: Of the start, and of the frames that dead clusters move to.
+        iterations: Most passes over a block; fewer once the clusters stand still.
+        device: Torch device.
+    """
+
+    def __init__(self, num_clusters: int, *, seed: int, iterations: int, device: str = "cpu"):
+        self.num_clusters = num_clusters
+        self.seed = seed
+        self.iterations = iterations
+        self.device = device
+        self.centroids_KD: torch.Tensor | None = None
+        self.counts_K = torch.zeros(num_clusters, dtype=torch.float64)
+        self.inertia = float("nan")
+
+    def absorb(self, block_ND: np.ndarray) -> None:
+        """Move the centroids by a block of frames, float32.
+
+        Raises:
+            DataError: It is the first one and has fewer frames than there are clusters.
+        """
+        block = torch.from_numpy(block_ND)
+        centroids_KD = self._start(block_ND) if self.centroids_KD is None else self.centroids_KD
+        before_K, pulls_KD = self.counts_K, self.counts_K[:, None] * centroids_KD.double()
+        generator = torch.Generator().manual_seed(self.seed + int(before_K.sum()))
+        for _ in range(self.iterations):
+            assigned = _assign_and_sum(block, centroids_KD, device=self.device)
+            total_K = before_K + assigned.counts_K
+            moved_KD = ((pulls_KD + assigned.sums_KD) / total_K.clamp_min(1)[:, None]).float()
+            dead_K = total_K == 0
+            moved_KD[dead_K] = _replacements(
+                block, assigned.distances_N, int(dead_K.sum()), centroids_KD[dead_K], generator
+            )
+            previous, self.inertia = self.inertia, float(assigned.distances_N.double().mean())
+            centroids_KD, self.counts_K = moved_KD, total_K
+            if not dead_K.any() and abs(previous - self.inertia) <= STANDSTILL * self.inertia:
+                break
+        self.centroids_KD = centroids_KD
+
+    @property
+    def dead_clusters(self) -> int:
+        """Clusters that no frame belongs to."""
+        return int((self.counts_K == 0).sum())
+
+    def result(self) -> "Kmeans":
+        """The clusters found so far."""
+        assert self.centroids_KD is not None
+        return Kmeans(self.centroids_KD.numpy())
+
+    def save(self, path: Path, *, position: int, frames: int) -> None:
+        """Write a checkpoint, with the place in the stream where the next block begins."""
+        from safetensors.torch import save_file
+
+        assert self.centroids_KD is not None
+        tensors = {"centroids": self.centroids_KD, "counts": self.counts_K}
+        tensors |= {"place": torch.tensor([position, frames]), "inertia": torch.tensor(self.inertia)}
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary)
+
+    def resume(self, path: Path) -> tuple[int, int]:
+        """Go on from a checkpoint; returns its place in the stream and the frames before it.
+
+        Raises:
+            DataError: It is damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            tensors = load_file(path)
+            self.centroids_KD, self.counts_K = tensors["centroids"], tensors["counts"]
+            position, frames = tensors["place"].tolist()
+            self.inertia = float(tensors["inertia"])
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise DataError(f"{path} is damaged ({error}); remove it to learn from the beginning") from error
+        return position, frames
+
+    def _start(self, block_ND: np.ndarray) -> torch.Tensor:
+        """k-means++ over a sample of the first block."""
+        from sklearn.cluster import kmeans_plusplus
+
+        if len(block_ND) < self.num_clusters:
+            raise DataError(
+                f"{self.num_clusters} clusters cannot be learned from {len(block_ND)} frames; "
+                "give more audio, or ask for fewer clusters"
+            )
+        random = np.random.default_rng(self.seed)
+        wanted = max(START_FRAMES_PER_CLUSTER * self.num_clusters, START_FRAMES)
+        rows = random.choice(len(block_ND), min(wanted, len(block_ND)), replace=False)
+        centroids_KD, _ = kmeans_plusplus(block_ND[rows], self.num_clusters, random_state=self.seed)
+        return torch.from_numpy(np.ascontiguousarray(centroids_KD, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class _Assignment:
+    """Frames per cluster, their sums, and the squared distance of each frame to its centroid."""
+
+    counts_K: torch.Tensor
+    sums_KD: torch.Tensor
+    distances_N: torch.Tensor
+
+
+def _assign_and_sum(block_ND: torch.Tensor, centroids_KD: torch.Tensor, *, device: str) -> _Assignment:
+    """One assignment of all frames of a block; the sums are float64."""
+    on_device_KD = centroids_KD.to(device)
+    half_norms_K = 0.5 * on_device_KD.square().sum(dim=1)
+    sums_KD = torch.zeros(centroids_KD.shape, dtype=torch.float64)
+    counts_K = torch.zeros(len(centroids_KD), dtype=torch.float64)
+    distances_N = torch.empty(len(block_ND))
+    for start in range(0, len(block_ND), ROWS_AT_ONCE):
+        rows_RD = block_ND[start : start + ROWS_AT_ONCE].to(device)
+        best_R, nearest_R = (rows_RD @ on_device_KD.T - half_norms_K).max(dim=1)
+        sums_KD += torch.zeros_like(on_device_KD).index_add_(0, nearest_R, rows_RD).double().cpu()
+        counts_K += torch.bincount(nearest_R, minlength=len(centroids_KD)).double().cpu()
+        distances_N[start : start + ROWS_AT_ONCE] = (rows_RD.square().sum(1) - 2 * best_R).clamp_min(0).cpu()
+    return _Assignment(counts_K, sums_KD, distances_N)
+
+
+def _replacements(
+    block_ND: torch.Tensor, distances_N: torch.Tensor, count: int, old_CD: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """Frames for dead clusters to move to: the likelier, the farther they are from their centroid (as k-means++ does).
+
+    Where no frame is off its centroid, there are fewer different frames than clusters, and the old ones stay.
+    """
+    rows_R = torch.randint(len(block_ND), (min(len(block_ND), REPLACEMENT_FRAMES),), generator=generator)
+    weights_R = distances_N[rows_R]
+    if not count or int((weights_R > 0).sum()) < count:
+        return old_CD
+    return block_ND[rows_R[torch.multinomial(weights_R, count, generator=generator)]]
+
+
+def learn_kmeans(features_ND: np.ndarray, *, num_clusters: int, seed: int, iterations: int) -> KmeansLearner:
+    """k-means over frames in memory, float32.
+
+    Args:
+        features_ND: Frames.
+        num_clusters: K.
+        seed: Of the start.
+        iterations: Most passes.
 
     Raises:
         DataError: There are fewer frames than clusters.
     """
-    from sklearn.cluster import MiniBatchKMeans
+    learner = KmeansLearner(num_clusters, seed=seed, iterations=iterations)
+    learner.absorb(features_ND)
+    return learner
 
-    if len(features_ND) < num_clusters:
-        raise DataError(
-            f"{num_clusters} clusters cannot be learned from {len(features_ND)} frames; "
-            "give more audio, or ask for fewer clusters"
-        )
-    learner = MiniBatchKMeans(
-        num_clusters, random_state=seed, batch_size=batch_size, max_iter=epochs, n_init=1, max_no_improvement=50
+
+def seed_stability(features_ND: np.ndarray, *, num_clusters: int, seed: int, iterations: int) -> float:
+    """How much the clusters owe to the seed: adjusted mutual information of two clusterings, 1 if they are the same."""
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    first, second = (
+        learn_kmeans(features_ND, num_clusters=num_clusters, seed=each, iterations=iterations).result()
+        for each in (seed, seed + 1)
     )
-    kmeans = Kmeans(centroids_KD=learner.fit(features_ND).cluster_centers_.astype(np.float32))
-    tokens_N = kmeans.assign(features_ND)
-    inertia = float(np.square(features_ND - kmeans.centroids_KD[tokens_N]).sum(axis=1).mean())
-    return kmeans, KmeansStats(inertia=inertia, dead_clusters=num_clusters - len(np.unique(tokens_N)))
+    return float(adjusted_mutual_info_score(first.assign(features_ND), second.assign(features_ND)))

@@ -1,93 +1,153 @@
-"""Learning a tokenizer from the audio of one data set. Shapes: T frames, D features, M mel bands."""
+"""Learning a tokenizer from the audio of one data set. Shapes: N or T frames, D features, M mel bands."""
 
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tokenchain_toolkit.config.load import save_config
-from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.config.tokenizer import KmeansConfig, TokenizerConfig
 from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.data.manifest import write_manifest
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.features.framing import num_frames
 from tokenchain_toolkit.features.interface import FeatureExtractor, build_features
-from tokenchain_toolkit.tokenizers.kmeans import learn_kmeans
+from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.tokenizers.kmeans import Kmeans, KmeansLearner, seed_stability
 from tokenchain_toolkit.tokenizers.spectral_rvq import LogMel, learn_spectral_rvq, spectral_settings
 from tokenchain_toolkit.tokenizers.tokenizer import CODEC, CONFIG, KMEANS, MANIFEST, tokenizer_manifest
 
 LOG = logging.getLogger(__name__)
+LEARNING = "learning.json"
+CHECKPOINT = "kmeans.partial.safetensors"
+BYTES = 4  # of a feature
+COPIES = 2  # of a block while it is put together
+STABILITY_FRAMES = 20_000
 
 
 def learn_tokenizer(config: TokenizerConfig, wavs: Mapping[str, str], out: Path, *, device: str = "cpu") -> None:
-    """Learn k-means and, if enabled, the codec, and write them with manifest and configuration.
+    """Learn k-means and, if enabled, the codec, and write them with manifest, configuration and ``learning.json``.
+
+    k-means learns from a stream of blocks of at most ``kmeans.memory_gb``, whatever the size of the corpus; a killed
+    run goes on from its last block.
 
     Args:
         config: Tokenizer configuration.
         wavs: Audio file of each utterance.
         out: ``exp/tokenizer_<tag>``.
-        device: Torch device of an SSL model.
+        device: Torch device of an SSL model and of k-means.
 
     Raises:
         DataError: No utterance is readable, or there are fewer frames than clusters.
         ConfigError: The SSL model cannot be loaded.
     """
     features = build_features(config, device=device)
-    features_ND, log_mel_NM = _collect(config, wavs, features)
-    settings = config.semantic.kmeans
-    LOG.info("k-means: %d clusters from %d frames", settings.num_clusters, len(features_ND))
-    kmeans, stats = learn_kmeans(
-        features_ND,
-        num_clusters=settings.num_clusters,
-        seed=settings.seed,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-    )
-    LOG.info("k-means: mean squared distance %.4g, %d dead clusters", stats.inertia, stats.dead_clusters)
+    reader = _Reader(wavs, sample_rate=config.sample_rate, seed=config.semantic.kmeans.seed)
+    kmeans, facts = _learn_semantic(config.semantic.kmeans, reader, features, out, device=device)
     kmeans.save(out / KMEANS)
     if config.codec.enabled:
+        log_mel_NM = _codec_frames(config, reader)
         LOG.info("codec: %d quantizers from %d frames", config.codec.num_quantizers, len(log_mel_NM))
         codec = learn_spectral_rvq(log_mel_NM, config)
-        errors = ", ".join(f"{error:.2f}" for error in codec.distortions(log_mel_NM))
+        facts["codec_error_db"] = codec.distortions(log_mel_NM)
+        errors = ", ".join(f"{error:.2f}" for error in facts["codec_error_db"])
         LOG.info("codec: log-mel error in dB by quantizers used: %s", errors)
         codec.save(out / CODEC)
     save_config(config, out / CONFIG)
+    write_json(out / LEARNING, facts)
     write_manifest(out / MANIFEST, tokenizer_manifest(out, config, features))
+    (out / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _collect(
-    config: TokenizerConfig, wavs: Mapping[str, str], features: FeatureExtractor
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features and log-mel frames of whole utterances in random order, up to the frames that each half asks for."""
-    from tqdm import tqdm
+class _Reader:
+    """The utterances of a set in an order drawn by the seed; unreadable ones are named once and left out."""
 
-    analysis = LogMel(spectral_settings(config)) if config.codec.enabled else None
-    wanted = {"semantic": config.semantic.kmeans.max_frames, "codec": config.codec.max_frames if analysis else 0}
-    rows: dict[str, list[np.ndarray]] = {"semantic": [], "codec": []}
-    counts = {"semantic": 0, "codec": 0}
-    unreadable = []
-    order = sorted(wavs)
-    random.Random(config.semantic.kmeans.seed).shuffle(order)
-    with tqdm(total=max(wanted.values()), desc="frames", unit_scale=True, disable=None) as progress:
-        for utt_id in order:
-            if all(counts[half] >= wanted[half] for half in wanted):
-                break
-            try:
-                samples_N = read_audio(wavs[utt_id], sample_rate=config.sample_rate)
-            except DataError as error:
-                unreadable.append(f"{utt_id}: {error}")
-                continue
-            if counts["semantic"] < wanted["semantic"]:
-                rows["semantic"].append(features.extract([samples_N])[0])
-                counts["semantic"] += len(rows["semantic"][-1])
-            if analysis is not None and counts["codec"] < wanted["codec"]:
-                rows["codec"].append(analysis.analyse(samples_N))
-                counts["codec"] += len(rows["codec"][-1])
-            progress.update(num_frames(len(samples_N), hop_length=config.hop_length))
-    for text in unreadable:
-        LOG.warning("not used for learning: %s", text)
-    if not counts["semantic"]:
-        raise DataError(f"none of {len(wavs)} utterances is readable, {(unreadable or ['wav.scp is empty'])[0]}")
-    return np.concatenate(rows["semantic"]), np.concatenate(rows["codec"] or [np.zeros((0, 1), np.float32)])
+    def __init__(self, wavs: Mapping[str, str], *, sample_rate: int, seed: int):
+        self.wavs = wavs
+        self.sample_rate = sample_rate
+        self.order = sorted(wavs)
+        random.Random(seed).shuffle(self.order)
+        self.unreadable: dict[str, str] = {}
+
+    def frames(
+        self, analyse: Callable[[np.ndarray], np.ndarray], *, position: int, wanted: int, label: str
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Place in the order and frames of one utterance after another, until there are ``wanted`` frames."""
+        from tqdm import tqdm
+
+        count = 0
+        with tqdm(total=wanted or None, desc=label, unit=" frames", unit_scale=True, disable=None) as progress:
+            for place in range(position, len(self.order)):
+                if wanted and count >= wanted:
+                    return
+                utt_id = self.order[place]
+                try:
+                    samples_N = read_audio(self.wavs[utt_id], sample_rate=self.sample_rate)
+                except DataError as error:
+                    if utt_id not in self.unreadable:
+                        LOG.warning("not used for learning: %s: %s", utt_id, error)
+                    self.unreadable[utt_id] = str(error)
+                    continue
+                frames_ND = analyse(samples_N)
+                count += len(frames_ND)
+                progress.update(len(frames_ND))
+                yield place, frames_ND
+
+
+def _learn_semantic(
+    settings: KmeansConfig, reader: _Reader, features: FeatureExtractor, out: Path, *, device: str
+) -> tuple[Kmeans, dict[str, Any]]:
+    """k-means over the stream of the reader's frames, and what is to be known of it."""
+    learner = KmeansLearner(settings.num_clusters, seed=settings.seed, iterations=settings.iterations, device=device)
+    position = frames = 0
+    if (out / CHECKPOINT).is_file():
+        position, frames = learner.resume(out / CHECKPOINT)
+        LOG.info("k-means: going on after %d frames", frames)
+    block_frames = max(int(settings.memory_gb * 1e9 / (BYTES * COPIES * features.dim)), settings.num_clusters)
+    block_ND = np.zeros((0, features.dim), np.float32)
+    for next_position, block_ND in _blocks(reader, features, settings, position, frames, block_frames):
+        learner.absorb(block_ND)
+        frames += len(block_ND)
+        learner.save(out / CHECKPOINT, position=next_position, frames=frames)
+    if not frames:
+        reasons = list(reader.unreadable.values()) or ["wav.scp is empty"]
+        raise DataError(f"none of {len(reader.wavs)} utterances is readable, {reasons[0]}")
+    facts: dict[str, Any] = {"frames": frames, "hours": frames / features.frame_rate / 3600}
+    facts |= {"inertia": learner.inertia, "dead_clusters": learner.dead_clusters}
+    if len(block_ND) >= settings.num_clusters:
+        rows = np.random.default_rng(settings.seed).permutation(len(block_ND))[:STABILITY_FRAMES]
+        sizes = {"num_clusters": settings.num_clusters, "seed": settings.seed, "iterations": settings.iterations}
+        facts["seed_stability"] = seed_stability(block_ND[rows], **sizes)
+    LOG.info("k-means: %s", ", ".join(f"{name} {value:.4g}" for name, value in facts.items()))
+    return learner.result(), facts
+
+
+def _blocks(
+    reader: _Reader, features: FeatureExtractor, settings: KmeansConfig, position: int, frames: int, block_frames: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of frames, each with the place in the order at which the next one begins."""
+    wanted = max(settings.max_frames - frames, 0) if settings.max_frames else 0
+    if settings.max_frames and not wanted:
+        return
+    rows: list[np.ndarray] = []
+    count = 0
+    stream = reader.frames(
+        lambda samples_N: features.extract([samples_N])[0], position=position, wanted=wanted, label="k-means"
+    )
+    for place, features_TD in stream:
+        rows.append(features_TD)
+        count += len(features_TD)
+        if count >= block_frames:
+            yield place + 1, np.concatenate(rows)
+            rows, count = [], 0
+    if count:
+        yield len(reader.order), np.concatenate(rows)
+
+
+def _codec_frames(config: TokenizerConfig, reader: _Reader) -> np.ndarray:
+    """Log-mel frames for the codec, up to ``codec.max_frames``."""
+    analysis = LogMel(spectral_settings(config))
+    stream = reader.frames(analysis.analyse, position=0, wanted=config.codec.max_frames, label="codec")
+    return np.concatenate([log_mel_TM for _, log_mel_TM in stream])

@@ -183,13 +183,8 @@ def learn_spectral_rvq(log_mel_NM: np.ndarray, config: TokenizerConfig) -> Spect
     residual_NM = log_mel_NM.copy()
     codebooks = []
     for level in range(codec.num_quantizers):
-        kmeans, _ = learn_kmeans(
-            residual_NM,
-            num_clusters=codec.codebook_size,
-            seed=codec.seed + level,
-            batch_size=codec.batch_size,
-            epochs=codec.epochs,
-        )
+        sizes = {"num_clusters": codec.codebook_size, "seed": codec.seed + level, "iterations": codec.iterations}
+        kmeans = learn_kmeans(residual_NM, **sizes).result()
         residual_NM -= kmeans.centroids_KD[kmeans.assign(residual_NM)]
         codebooks.append(kmeans.centroids_KD)
     return SpectralRvq(np.stack(codebooks), spectral_settings(config))
