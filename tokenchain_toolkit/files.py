@@ -1,5 +1,6 @@
 """Writing files so that a killed process leaves the old file or the new one, never half of one."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,6 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tokenchain_toolkit.errors import DataError
+
+
+@contextmanager
+def full_disk_named() -> Iterator[None]:
+    """Turn the system's error about a full disk into one that says what to do.
+
+    Raises:
+        DataError: The disk, or the user's share of it, is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(
+            f"the disk is full ({error}); free some space and run the stage again: what is finished is kept"
+        ) from error
 
 
 @contextmanager

@@ -42,6 +42,12 @@ def test_a_users_error_comes_back_as_its_own_message(tmp_path, num_jobs):
     assert "Traceback" not in str(caught.value)
 
 
+def test_a_full_disk_comes_back_from_a_job_in_plain_words(tmp_path):
+    shards = [Shard(name="bad", arguments={"self": Path("/dev/full"), "data": "x"}, outputs=())]
+    with pytest.raises(TokenChainError, match="the disk is full"):
+        run_shards(Path.write_text, shards, folder=tmp_path, workers=Workers(num_jobs=2))
+
+
 def test_a_crash_in_a_job_names_the_log(tmp_path):
     shards = [Shard(name="bad", arguments={"wrong_keyword": 1}, outputs=())]
     with pytest.raises(TokenChainError, match="its log is .*logs") as caught:

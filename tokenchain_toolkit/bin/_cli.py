@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.errors import TokenChainError
+from tokenchain_toolkit.files import full_disk_named
 
 
 def stage_parser(description: str, *, config: bool = True) -> argparse.ArgumentParser:
@@ -57,7 +58,8 @@ def run_command(
     for ours in ("tokenchain_toolkit", "__main__"):
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
-        main(arguments)
+        with full_disk_named():
+            main(arguments)
     except TokenChainError as error:
         logging.getLogger(__name__).error("%s: error: %s", parser.prog, error)
         return 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError, TokenChainError
-from tokenchain_toolkit.files import write_text
+from tokenchain_toolkit.files import full_disk_named, write_text
 
 LOG = logging.getLogger(__name__)
 LOCAL, SLURM = "local", "slurm"
@@ -123,8 +123,9 @@ def _run_one(function: Callable[..., None], shard: Shard, folder: Path) -> None:
 def _run_group(function: Callable[..., None], shards: Sequence[Shard], folder: str) -> str | None:
     """What one job does; a user's error comes back as its text, since submitit would wrap it in a traceback."""
     try:
-        for shard in shards:
-            _run_one(function, shard, Path(folder))
+        with full_disk_named():
+            for shard in shards:
+                _run_one(function, shard, Path(folder))
     except TokenChainError as error:
         return str(error)
     return None
