@@ -98,7 +98,7 @@ def run_shards(function: Callable[..., None], shards: Sequence[Shard], *, folder
     if pending and workers.num_jobs == 1 and workers.executor == LOCAL:
         for number, shard in enumerate(pending, start=1):
             _run_one(function, shard, folder)
-            LOG.info("shard %d of %d done", number, len(pending))
+            LOG.info("%s: shard %d of %d done", folder, number, len(pending))
     elif pending:
         _run_jobs(function, pending, folder, workers)
     return len(pending)
@@ -177,7 +177,7 @@ def _wait(jobs: Sequence[Any], pending: Sequence[Shard], folder: Path) -> None:
         time.sleep(POLL_SECONDS)
         done = sum((folder / _marker(shard)).is_file() for shard in pending)
         if done > reported:
-            LOG.info("shard %d of %d done", done, len(pending))
+            LOG.info("%s: shard %d of %d done", folder, done, len(pending))
             reported = done
         for job in [job for job in waiting if job.done()]:
             waiting.remove(job)
