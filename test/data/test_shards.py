@@ -1,5 +1,9 @@
 """Shards: only what is missing runs, in this process or in jobs, and a job's own message comes back."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +50,42 @@ def test_a_full_disk_comes_back_from_a_job_in_plain_words(tmp_path):
     shards = [Shard(name="bad", arguments={"self": Path("/dev/full"), "data": "x"}, outputs=())]
     with pytest.raises(TokenChainError, match="the disk is full"):
         run_shards(Path.write_text, shards, folder=tmp_path, workers=Workers(num_jobs=2))
+
+
+def test_a_command_that_is_ended_ends_its_jobs(tmp_path):
+    code = f"""
+import argparse, time
+from pathlib import Path
+from tokenchain_toolkit.bin._cli import run_command
+from tokenchain_toolkit.data.shards import Shard, Workers, run_shards
+shards = [Shard(name=f"s{{i}}", arguments={{"secs": 60}}, outputs=()) for i in range(2)]
+def work(arguments):
+    run_shards(lambda secs: time.sleep(secs), shards, folder=Path({str(tmp_path)!r}), workers=Workers(num_jobs=2))
+run_command(work, argparse.ArgumentParser(), [])
+"""
+    command = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 60
+    while len(jobs := _jobs_of(tmp_path)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(jobs) == 2
+    command.terminate()
+    assert command.wait(timeout=60) == 128 + signal.SIGTERM
+    while _jobs_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _jobs_of(tmp_path)
+
+
+def _jobs_of(folder):
+    """Processes that submitit runs for a stage's folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue  # ended meanwhile
+        if "submitit.core._submit" in line and "submitit.local" not in line and str(folder) in line:
+            found.append(path.parent.name)
+    return found
 
 
 def test_a_crash_in_a_job_names_the_log(tmp_path):

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,8 +53,12 @@ def workers_from(arguments: argparse.Namespace) -> Any:
 def run_command(
     main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, argv: Sequence[str] | None
 ) -> int:
-    """Parse, run ``main`` and turn errors that a user can mend into one line and exit status 1."""
+    """Parse, run ``main`` and turn errors that a user can mend into one line and exit status 1.
+
+    A request to end (SIGTERM) leaves ``main`` as an exception does, so that jobs it has started are ended too.
+    """
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for ours in ("tokenchain_toolkit", "__main__"):
         logging.getLogger(ours).setLevel(logging.INFO)

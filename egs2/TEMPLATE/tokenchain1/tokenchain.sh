@@ -116,7 +116,10 @@ beside() {
         return
     fi
     [[ ${#running[@]} -lt $side_by_side ]] || wait_for_one
-    OMP_NUM_THREADS=$(share "$(nproc)") call "$@" &
+    local command=$1
+    shift
+    # Not through a function: its number would be that of a shell, and killing that one leaves the command alive.
+    OMP_NUM_THREADS=$(share "$(nproc)") python3 -m "tokenchain_toolkit.bin.$command" "$@" &
     running+=($!)
 }
 
