@@ -32,10 +32,17 @@ def test_all_shards_run_once(tmp_path, num_jobs):
 @pytest.mark.parametrize("lost", ["1.txt", ".s1.done"])
 def test_a_shard_without_its_file_or_marker_runs_again(tmp_path, lost):
     run_shards(write_text, writing_shards(tmp_path), folder=tmp_path, workers=Workers())
-    (tmp_path / "0.txt").write_text("kept")
+    written = (tmp_path / "0.txt").stat().st_mtime_ns
     (tmp_path / lost).unlink()
     assert run_shards(write_text, writing_shards(tmp_path), folder=tmp_path, workers=Workers()) == 1
-    assert (tmp_path / "0.txt").read_text() == "kept"
+    assert (tmp_path / "0.txt").stat().st_mtime_ns == written and (tmp_path / "1.txt").read_text() == "x"
+
+
+def test_a_damaged_shard_runs_again(tmp_path, caplog):
+    run_shards(write_text, writing_shards(tmp_path), folder=tmp_path, workers=Workers())
+    (tmp_path / "1.txt").write_text("y")
+    assert run_shards(write_text, writing_shards(tmp_path), folder=tmp_path, workers=Workers()) == 1
+    assert "1.txt is not as it was written" in caplog.text and (tmp_path / "1.txt").read_text() == "x"
 
 
 @pytest.mark.parametrize("num_jobs", [1, 2])

@@ -1,7 +1,8 @@
 """Running the shards of a stage on this machine or on a SLURM cluster, by one code path.
 
-A shard is a function call with plain arguments that writes some files atomically. It gets a done marker; a rerun after
-a kill calls only the shards that have no marker or have lost a file. submitit carries the call to the worker in job
+A shard is a function call with plain arguments that writes some files atomically. It gets a done marker with the
+checksums of its files; a rerun after a kill calls only the shards that have no marker, or whose files are lost or
+damaged. submitit carries the call to the worker in job
 files of its own under the stage's ``logs`` folder.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError, TokenChainError
-from tokenchain_toolkit.files import full_disk_named, write_text
+from tokenchain_toolkit.files import full_disk_named, read_json, sha256_of, write_json
 
 LOG = logging.getLogger(__name__)
 LOCAL, SLURM = "local", "slurm"
@@ -96,17 +97,24 @@ def run_shards(function: Callable[..., None], shards: Sequence[Shard], *, folder
     if len(pending) < len(shards):
         LOG.info("%d of %d shards are done already", len(shards) - len(pending), len(shards))
     if pending and workers.num_jobs == 1 and workers.executor == LOCAL:
+        began = time.monotonic()
         for number, shard in enumerate(pending, start=1):
             _run_one(function, shard, folder)
-            LOG.info("%s: shard %d of %d done", folder, number, len(pending))
+            _log_progress(folder, number, len(pending), began=began)
     elif pending:
         _run_jobs(function, pending, folder, workers)
     return len(pending)
 
 
 def is_done(folder: Path, shard: Shard) -> bool:
-    """Has the shard its marker and all of its files?"""
-    return all((folder / name).is_file() for name in (_marker(shard), *shard.outputs))
+    """Has the shard its marker, and all of its files as they were written?"""
+    marker = folder / _marker(shard)
+    if not all(path.is_file() for path in (marker, *(folder / name for name in shard.outputs))):
+        return False
+    damaged = [name for name in shard.outputs if read_json(marker).get(name) != sha256_of(folder / name)]
+    if damaged:
+        LOG.warning("%s: %s is not as it was written; its shard is made again", folder, ", ".join(damaged))
+    return not damaged
 
 
 def _marker(shard: Shard) -> str:
@@ -115,9 +123,15 @@ def _marker(shard: Shard) -> str:
 
 
 def _run_one(function: Callable[..., None], shard: Shard, folder: Path) -> None:
-    """Call one shard and mark it."""
+    """Call one shard and mark it with the checksums of its files."""
     function(**shard.arguments)
-    write_text(folder / _marker(shard), "")
+    write_json(folder / _marker(shard), {name: sha256_of(folder / name) for name in shard.outputs})
+
+
+def _log_progress(folder: Path, done: int, total: int, *, began: float) -> None:
+    """Say how many shards are done and how long the rest will take."""
+    left = (time.monotonic() - began) / done * (total - done)
+    LOG.info("%s: shard %d of %d done, about %.0f s left", folder, done, total, left)
 
 
 def _run_group(function: Callable[..., None], shards: Sequence[Shard], folder: str) -> str | None:
@@ -172,12 +186,12 @@ def _executor(logs: Path, workers: Workers) -> Any:
 
 def _wait(jobs: Sequence[Any], pending: Sequence[Shard], folder: Path) -> None:
     """Log how many shards are done until all jobs have ended well."""
-    waiting, reported = list(jobs), 0
+    waiting, reported, began = list(jobs), 0, time.monotonic()
     while waiting:
         time.sleep(POLL_SECONDS)
         done = sum((folder / _marker(shard)).is_file() for shard in pending)
         if done > reported:
-            LOG.info("%s: shard %d of %d done", folder, done, len(pending))
+            _log_progress(folder, done, len(pending), began=began)
             reported = done
         for job in [job for job in waiting if job.done()]:
             waiting.remove(job)
