@@ -59,6 +59,8 @@ def run_command(
     """
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    # A shell starts background commands deaf to SIGINT, and their jobs, which are ended by it, would be so too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for ours in ("tokenchain_toolkit", "__main__"):
         logging.getLogger(ours).setLevel(logging.INFO)

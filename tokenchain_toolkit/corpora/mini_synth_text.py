@@ -49,8 +49,9 @@ READ = {
     " | is the SMALL THING_AT",
     "ASKED": "opened the OPENED | painted the WALL COLOR | lost the SMALL | fed the ANIMAL | cleaned the ROOM",
     # things
-    "THING_IS": "the SMALL is THING_AT | the FRUIT was very TASTE | the COLOR SMALL was THING_AT | the ROOM is LOOK"
-    " | MY SMALL is COLOR and COLOR | the WALL is COLOR and WALL_LIKE | this SMALL is very NICE | MY PET is very AGE",
+    "THING_IS": "the SMALL is THING_AT | the FRUIT was very TASTE PAST | the COLOR SMALL was THING_AT"
+    " | the ROOM is LOOK | MY SMALL is COLOR and COLOR | the WALL is COLOR and WALL_LIKE | this SMALL is very NICE"
+    " | MY PET is very AGE",
     "THERE_IS": "there is a NICE SMALL THING_AT | there are many PEOPLE in the PUBLIC"
     " | there is a NICE ANIMAL near the LAND | there were some FRUITS THING_AT | there was a COLOR SMALL THING_AT",
     "WEATHER": "the WIND was STRONG PAST | it rained all DAYTIME near the LAND | snow fell on the LAND PAST"
