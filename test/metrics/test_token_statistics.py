@@ -5,10 +5,10 @@ import pytest
 
 from tokenchain_toolkit.bin import report_tokens
 from tokenchain_toolkit.data.manifest import write_manifest
-from tokenchain_toolkit.data.token_dump import write_dump
+from tokenchain_toolkit.data.token_dump import read_dump, write_dump
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json
-from tokenchain_toolkit.metrics.phones import agreement_of, read_phones
+from tokenchain_toolkit.metrics.phones import agreement_of, phone_agreement, read_phones
 from tokenchain_toolkit.metrics.token_statistics import codebook_statistics, run_lengths
 
 
@@ -65,6 +65,11 @@ def test_the_command_writes_table_values_and_plot(dump, tmp_path):
     assert row["codebooks"]["semantic"]["dead"] == 1
     assert "| quantizer 1 | 4 | 2 |" in (out / "tokens.md").read_text()
     assert (out / "tokens.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_frames_outside_all_phones_are_left_out(dump):
+    intervals = {"a": [(0.06, 0.08, "y"), (0.02, 0.04, "x")], "b": []}
+    assert phone_agreement(read_dump(dump), intervals, frame_rate=50.0).frames == 2
 
 
 def test_phones_of_another_set_are_noticed(dump, tmp_path, caplog):

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.tokenizers.agreement import compare_modes
 
     wavs = read_table(arguments.data / "wav.scp")
-    step = max(len(wavs) // arguments.max_utts, 1)
+    step = max(len(wavs) // max(arguments.max_utts, 1), 1)
     sample = dict(list(wavs.items())[::step][: arguments.max_utts])
     found = compare_modes(arguments.tokenizer, sample, device=arguments.device, half=arguments.half)
     sys.stdout.write(f"{'mode':10} {'frames':>8} {'mismatch':>9}\n")

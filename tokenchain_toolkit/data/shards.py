@@ -111,7 +111,8 @@ def is_done(folder: Path, shard: Shard) -> bool:
     marker = folder / _marker(shard)
     if not all(path.is_file() for path in (marker, *(folder / name for name in shard.outputs))):
         return False
-    damaged = [name for name in shard.outputs if read_json(marker).get(name) != sha256_of(folder / name)]
+    written = read_json(marker)
+    damaged = [name for name in shard.outputs if written.get(name) != sha256_of(folder / name)]
     if damaged:
         LOG.warning("%s: %s is not as it was written; its shard is made again", folder, ", ".join(damaged))
     return not damaged

@@ -91,8 +91,11 @@ def _phones_of_frames(
     intervals: list[Interval], number: Mapping[str, int], *, frames: int, frame_rate: float
 ) -> np.ndarray:
     """Number of the phone at the middle of each frame, -1 where there is none; int64 of shape (frames,)."""
-    phone_T = np.full(frames, -1, np.int64)
+    if not intervals:
+        return np.full(frames, -1, np.int64)
+    starts, ends, names = zip(*sorted(intervals), strict=True)
     middle_T = (np.arange(frames) + 0.5) / frame_rate
-    for start, end, phone in intervals:
-        phone_T[(middle_T >= start) & (middle_T < end)] = number[phone]
-    return phone_T
+    # The last interval that has begun, if there is one and it has not ended.
+    found_T = np.searchsorted(starts, middle_T, side="right") - 1
+    inside_T = (found_T >= 0) & (middle_T < np.asarray(ends)[found_T])
+    return np.where(inside_T, np.array([number[name] for name in names])[found_T], -1)

@@ -1,14 +1,16 @@
 """A page on the tokens of some dumps: one table to compare tokenizers by, and plots of how they use their codebooks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tokenchain_toolkit.data.token_dump import TokenDump, read_dump
+from tokenchain_toolkit.data.manifest import read_manifest
+from tokenchain_toolkit.data.token_dump import MANIFEST, TokenDump, read_dump
 from tokenchain_toolkit.files import atomic_path, write_json, write_text
-from tokenchain_toolkit.metrics.phones import PhoneAgreement, phone_agreement, read_phones
+from tokenchain_toolkit.metrics.phones import Interval, PhoneAgreement, phone_agreement, read_phones
 from tokenchain_toolkit.metrics.token_statistics import CodebookStatistics, codebook_statistics, run_lengths
 
 LONGEST_RUN = 20  # Frames; longer runs share the last bar of the plot.
@@ -33,26 +35,23 @@ def report_tokens(dumps: list[Path], out: Path, *, data: Path | None) -> None:
         out: Folder to write to.
         data: Data directory whose ``phones`` say what was spoken when, if it has them.
     """
-    phones = data / "phones" if data and (data / "phones").is_file() else None
+    phones = read_phones(data / "phones") if data and (data / "phones").is_file() else None
     facts = [_facts_of(folder, phones) for folder in dumps]
     write_text(out / "tokens.md", _page(facts))
     write_json(out / "tokens.json", [_row(fact) for fact in facts])
     _draw(facts, out / "tokens.png")
 
 
-def _facts_of(folder: Path, phones: Path | None) -> TokenFacts:
+def _facts_of(folder: Path, phones: Mapping[str, list[Interval]] | None) -> TokenFacts:
     """Everything of one dump."""
-    dump = read_dump(folder)
-    has_codes = bool(dump.manifest.get("acoustic"))
-    if has_codes:
-        dump = read_dump(folder, with_codes=True)
+    dump = read_dump(folder, with_codes=bool(read_manifest(folder / MANIFEST).get("acoustic")))
     frame_rate = float(dump.manifest["semantic"]["frame_rate"])
     return TokenFacts(
         name=str(folder),
         hours=len(dump.semantic) / frame_rate / 3600,
         codebooks=_codebooks(dump, frame_rate),
         runs=run_lengths(dump.semantic, dump.offsets),
-        phones=phone_agreement(dump, read_phones(phones), frame_rate=frame_rate) if phones else None,
+        phones=phone_agreement(dump, phones, frame_rate=frame_rate) if phones else None,
     )
 
 

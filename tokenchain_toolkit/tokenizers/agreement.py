@@ -48,7 +48,8 @@ def compare_modes(
         half: Half precision to compare with, ``bfloat16`` or ``float16``.
 
     Returns:
-        ``batched`` and, for SSL features, ``chunked`` (each utterance in three chunks) and the half precision.
+        ``batched`` and, for SSL features, ``chunked`` (chunks of a third of the longest utterance, and the overlap) and
+        the half precision.
 
     Raises:
         DataError: There are no utterances, or one cannot be read.

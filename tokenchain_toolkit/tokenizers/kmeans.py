@@ -92,6 +92,7 @@ class KmeansLearner:
         centroids_KD = self._start(block_ND) if self.centroids_KD is None else self.centroids_KD
         before_K, pulls_KD = self.counts_K, self.counts_K[:, None] * centroids_KD.double()
         generator = torch.Generator().manual_seed(self.seed + int(before_K.sum()))
+        self.inertia = float("inf")
         for _ in range(self.iterations):
             assigned = _assign_and_sum(block, centroids_KD, device=self.device)
             total_K = before_K + assigned.counts_K

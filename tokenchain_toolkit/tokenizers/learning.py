@@ -31,7 +31,7 @@ def learn_tokenizer(config: TokenizerConfig, wavs: Mapping[str, str], out: Path,
     """Learn k-means and, if enabled, the codec, and write them with manifest, configuration and ``learning.json``.
 
     k-means learns from a stream of blocks of at most ``kmeans.memory_gb``, whatever the size of the corpus; a killed
-    run goes on from its last block.
+    run goes on from its last block. The inertia in ``learning.json`` is that of the last block.
 
     Args:
         config: Tokenizer configuration.
