@@ -42,7 +42,8 @@ class ASRConfig(CommonConfig):
 class ASRDecodingConfig:
     """Joint CTC/attention beam search.
 
-    ``max_length_ratio`` and ``min_length_ratio`` bound the output length relative to the encoder's length.
+    ``max_length_ratio`` and ``min_length_ratio`` bound the output length relative to the encoder's length; 0 sets no
+    bound but that length itself. ``batch_frames`` bounds the semantic frames, with padding, that are searched at once.
     """
 
     beam_size: int = 10
@@ -50,3 +51,4 @@ class ASRDecodingConfig:
     length_bonus: float = 0.0
     max_length_ratio: float = 0.0
     min_length_ratio: float = 0.0
+    batch_frames: int = 8000

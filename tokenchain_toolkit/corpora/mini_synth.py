@@ -68,7 +68,7 @@ DOMAINS = (
         ),
         words_per_minute=(150, 195),
         snr_db=(45.0, 55.0),  # a floor under the pauses: digital silence has no logarithm
-        utterances={"test": 520, "valid": 200, "train": 5500},
+        utterances={"test": 520, "valid": 200, "train": 5000},
     ),
     Domain(
         name="talk",
@@ -79,7 +79,7 @@ DOMAINS = (
         ),
         words_per_minute=(175, 220),
         snr_db=(10.0, 20.0),
-        utterances={"test": 520, "valid": 200, "train": 2750},
+        utterances={"test": 520, "valid": 200, "train": 2500},
     ),
 )
 SET_NAMES = tuple(f"{domain.name}_{part}" for domain in DOMAINS for part in domain.utterances)

@@ -1,61 +1,241 @@
-"""Joint CTC/attention beam search over a trained ASR (ESPnet's batch beam search over the hypotheses of an utterance).
+"""Joint CTC/attention beam search over a trained ASR, many utterances at a time.
 
-Shapes: T semantic frames, S encoder frames, D features.
+The scores are ESPnet's (its decoder, and its CTC prefix scores, Watanabe et al. 2017); the search around them keeps the
+beams of all utterances of a batch in one tensor, which ESPnet's own, for one utterance at a time, does not.
+
+Shapes: B utterances, W hypotheses of each, N = B * W, S encoder frames, V text units, L text positions, D features.
 """
 
-import logging
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from tokenchain_toolkit.config.asr import ASRDecodingConfig
-from tokenchain_toolkit.models.asr import TokenASR, encoder_frames
+from tokenchain_toolkit.data.batching import make_batches
+from tokenchain_toolkit.models.asr import BLANK_ID, TokenASR, encoder_frames
+
+PRE_BEAM_RATIO = (
+    1.5  # Units per hypothesis, relative to the beam, that the decoder lets through to CTC (ESPnet's value).
+)
 
 
 class BeamSearch:
-    """Recognises one utterance at a time.
+    """Recognises utterances; they neither see nor wait for each other but within a batch.
 
     Args:
         asr: In evaluation mode.
-        config: Beam size, weights, length bounds.
-        token_list: Text units, for the score of the length bonus.
+        config: Beam size, weights, length bounds, batch.
     """
 
-    def __init__(self, asr: TokenASR, config: ASRDecodingConfig, *, token_list: list[str]):
-        from espnet.nets.batch_beam_search import BatchBeamSearch
-        from espnet.nets.scorers.ctc import CTCPrefixScorer
-        from espnet.nets.scorers.length_bonus import LengthBonus
-
-        # ESPnet reports every search at level INFO.
-        logging.getLogger("espnet").setLevel(logging.ERROR)
+    def __init__(self, asr: TokenASR, config: ASRDecodingConfig):
         self.asr, self.config = asr, config
-        weights = {"decoder": 1.0 - config.ctc_weight, "ctc": config.ctc_weight, "length_bonus": config.length_bonus}
-        scorers = {
-            "decoder": asr.decoder,
-            "ctc": CTCPrefixScorer(ctc=asr.ctc, eos=asr.sos_eos_id),
-            "length_bonus": LengthBonus(len(token_list)),
-        }
-        self.search = BatchBeamSearch(
-            scorers={name: scorer for name, scorer in scorers.items() if weights[name] != 0},
-            weights={name: weight for name, weight in weights.items() if weight != 0},
-            beam_size=min(config.beam_size, len(token_list) - 1),
-            vocab_size=len(token_list),
-            sos=asr.sos_eos_id,
-            eos=asr.sos_eos_id,
-            token_list=token_list,
-            # Pruning by the decoder alone first saves CTC scores for units that it rules out.
-            pre_beam_score_key=None if config.ctc_weight == 1.0 else "full",
-        ).eval()
+        self.vocab_size = asr.sos_eos_id + 1
+        self.beam_size = min(config.beam_size, self.vocab_size - 1)
+
+    def recognise(self, utterances: Sequence[np.ndarray]) -> list[list[int]]:
+        """Text ids of each utterance.
+
+        Args:
+            utterances: Semantic tokens, one array of shape (frames,) each.
+
+        Returns:
+            In the order of ``utterances``; empty for one that is too short for the encoder.
+        """
+        lengths = np.array([len(semantic_T) for semantic_T in utterances])
+        found: list[list[int]] = [[] for _ in utterances]
+        layer = self.asr.config.input_layer
+        long_enough = np.array([i for i, length in enumerate(lengths) if encoder_frames(int(length), layer) >= 1], int)
+        if not len(long_enough):
+            return found
+        batches = make_batches(
+            lengths[long_enough], batch_frames=self.config.batch_frames, max_batch_size=len(utterances), seed=0, epoch=0
+        )
+        for batch in batches:
+            indices = long_enough[batch]
+            for index, text in zip(indices, self._search([utterances[i] for i in indices]), strict=True):
+                found[index] = text
+        return found
 
     @torch.no_grad()
-    def recognise(self, semantic_T: np.ndarray) -> list[int]:
-        """Text ids of one utterance; empty if it is too short for the encoder or no hypothesis ends."""
-        if encoder_frames(len(semantic_T), self.asr.config.input_layer) < 1:
-            return []
+    def _search(self, utterances: list[np.ndarray]) -> list[list[int]]:
         device = self.asr.embed.weight.device
+        # Each alone: the encoder's convolutions would see the padding of a batch.
+        memories = [self._encode(semantic_T, device) for semantic_T in utterances]
+        frames_B = torch.tensor([len(memory_SD) for memory_SD in memories], device=device)
+        memory_BSD = pad_sequence(memories, batch_first=True)
+        is_frame_BS = torch.arange(memory_BSD.shape[1], device=device)[None] < frames_B[:, None]
+        beam = _Beam(len(utterances), self.beam_size, sos_id=self.asr.sos_eos_id, device=device)
+        scorer = _Scorer(self.asr, self.config, memory_BSD, is_frame_BS, beam_size=self.beam_size)
+        most_B, least_B = self._length_bounds(frames_B)
+        for length in range(int(most_B.max())):
+            beam.extend(scorer(beam.ids_NL))
+            scorer.keep(beam.kept_BW)
+            beam.close(eos_id=self.asr.sos_eos_id, at_end_B=length + 1 >= most_B, too_short_B=length < least_B)
+            # No score grows but by the bonus, so what has ended above all that runs has won.
+            growth_B = max(self.config.length_bonus, 0.0) * (most_B - length - 1)
+            if bool((beam.best_B >= beam.scores_BW.amax(dim=1) + growth_B).all()):
+                break
+        return beam.texts
+
+    def _encode(self, semantic_T: np.ndarray, device: torch.device) -> torch.Tensor:
         semantic_BT = torch.from_numpy(semantic_T.astype(np.int64))[None].to(device)
-        memory_BSD, _ = self.asr.encode(semantic_BT, torch.tensor([len(semantic_T)], device=device))
-        hypotheses = self.search(
-            memory_BSD[0], maxlenratio=self.config.max_length_ratio, minlenratio=self.config.min_length_ratio
-        )
-        return hypotheses[0].yseq[1:-1].tolist() if hypotheses else []
+        return self.asr.encode(semantic_BT, torch.tensor([len(semantic_T)], device=device))[0][0]
+
+    def _length_bounds(self, frames_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Most and least text units of each utterance."""
+        most_B = (frames_B * (self.config.max_length_ratio or 1.0)).long().clamp_min(1)
+        least_B = (frames_B * self.config.min_length_ratio).long()
+        return most_B, torch.minimum(least_B, most_B - 1)
+
+
+class _Scorer:
+    """Scores of every next unit, (N, V), from decoder and CTC together."""
+
+    def __init__(
+        self,
+        asr: TokenASR,
+        config: ASRDecodingConfig,
+        memory_BSD: torch.Tensor,
+        is_frame_BS: torch.Tensor,
+        *,
+        beam_size: int,
+    ):
+        from espnet.nets.ctc_prefix_score import CTCPrefixScoreTH
+
+        self.config, self.vocab_size = config, asr.sos_eos_id + 1
+        self.decoder, self.prefix_scorer, self.prefix_state = None, None, None
+        self.pre_beam_size = int(PRE_BEAM_RATIO * beam_size)
+        if config.ctc_weight < 1:
+            self.decoder = _CachedDecoder(asr.decoder, memory_BSD, is_frame_BS)
+        if config.ctc_weight > 0:
+            log_probs_BSV = asr.ctc.log_softmax(memory_BSD)
+            lengths = is_frame_BS.sum(dim=1).tolist()
+            self.prefix_scorer = CTCPrefixScoreTH(log_probs_BSV, lengths, BLANK_ID, asr.sos_eos_id)
+
+    def __call__(self, ids_NL: torch.Tensor) -> torch.Tensor:
+        scores_NV = torch.full((len(ids_NL), self.vocab_size), self.config.length_bonus, device=ids_NL.device)
+        if self.decoder is not None:
+            scores_NV = scores_NV + (1 - self.config.ctc_weight) * self.decoder(ids_NL)
+        if self.prefix_scorer is None:
+            return scores_NV
+        # What the decoder rules out needs no CTC score; ESPnet then gives it one that rules it out for good.
+        prunes = self.decoder is not None and self.pre_beam_size < self.vocab_size
+        likely_NP = scores_NV.topk(self.pre_beam_size).indices if prunes else None
+        ctc_NV, self.prefix_state = self.prefix_scorer(ids_NL.tolist(), self.prefix_state, likely_NP)
+        return scores_NV + self.config.ctc_weight * ctc_NV
+
+    def keep(self, kept_BW: torch.Tensor) -> None:
+        """Go on with the extended hypotheses that the beam kept, each an index into its utterance's (W, V)."""
+        if self.decoder is not None:
+            self.decoder.keep(_rows(kept_BW // self.vocab_size))
+        if self.prefix_scorer is not None:
+            self.prefix_state = self.prefix_scorer.index_select_state(self.prefix_state, kept_BW)
+
+
+class _CachedDecoder:
+    """One step of ESPnet's Transformer decoder, with the keys and values of encoder frames and of past units kept.
+
+    ESPnet's own step computes them anew every time, which takes most of a search. H heads, E features of each.
+    """
+
+    def __init__(self, decoder: Any, memory_BSD: torch.Tensor, is_frame_BS: torch.Tensor):
+        self.decoder = decoder
+        self.is_frame_B11S = is_frame_BS[:, None, None]
+        self.memories = [_keys_and_values(layer.src_attn, memory_BSD) for layer in decoder.decoders]
+        self.past: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __call__(self, ids_NL: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of the next unit, (N, V)."""
+        state_N1D = self.decoder.embed(ids_NL)[:, -1:]
+        past = []
+        for index, layer in enumerate(self.decoder.decoders):
+            normed_N1D = layer.norm1(state_N1D)
+            keys_NHLE, values_NHLE = _keys_and_values(layer.self_attn, normed_N1D)
+            if self.past:
+                keys_NHLE = torch.cat([self.past[index][0], keys_NHLE], dim=2)
+                values_NHLE = torch.cat([self.past[index][1], values_NHLE], dim=2)
+            past.append((keys_NHLE, values_NHLE))
+            state_N1D = state_N1D + _attend(layer.self_attn, normed_N1D, keys_NHLE, values_NHLE)
+            # The hypotheses of an utterance are queries to the same frames.
+            queries_BWD = layer.norm2(state_N1D).view(len(self.is_frame_B11S), -1, state_N1D.shape[2])
+            heard_BWD = _attend(layer.src_attn, queries_BWD, *self.memories[index], mask=self.is_frame_B11S)
+            state_N1D = state_N1D + heard_BWD.reshape(state_N1D.shape)
+            state_N1D = state_N1D + layer.feed_forward(layer.norm3(state_N1D))
+        self.past = past
+        return self.decoder.output_layer(self.decoder.after_norm(state_N1D[:, 0])).log_softmax(-1)
+
+    def keep(self, rows_N: torch.Tensor) -> None:
+        """Go on with these of the N hypotheses."""
+        self.past = [(keys_NHLE[rows_N], values_NHLE[rows_N]) for keys_NHLE, values_NHLE in self.past]
+
+
+def _keys_and_values(attention: Any, states_BTD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return _in_heads(attention, attention.linear_k(states_BTD)), _in_heads(attention, attention.linear_v(states_BTD))
+
+
+def _attend(
+    attention: Any,
+    queries_BTD: torch.Tensor,
+    keys_BHSE: torch.Tensor,
+    values_BHSE: torch.Tensor,
+    *,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    queries_BHTE = _in_heads(attention, attention.linear_q(queries_BTD))
+    heard_BHTE = F.scaled_dot_product_attention(queries_BHTE, keys_BHSE, values_BHSE, attn_mask=mask)
+    return attention.linear_out(heard_BHTE.transpose(1, 2).flatten(2))
+
+
+def _in_heads(attention: Any, states_BTD: torch.Tensor) -> torch.Tensor:
+    return states_BTD.unflatten(2, (attention.h, attention.d_k)).transpose(1, 2)
+
+
+class _Beam:
+    """The W best hypotheses that still run, of each utterance, and the best one that has ended."""
+
+    def __init__(self, batch: int, beam_size: int, *, sos_id: int, device: torch.device):
+        self.ids_NL = torch.full((batch * beam_size, 1), sos_id, device=device)
+        # One hypothesis at first; the others do not run, as later those that have ended.
+        self.scores_BW = torch.full((batch, beam_size), -torch.inf, device=device)
+        self.scores_BW[:, 0] = 0.0
+        self.kept_BW = torch.zeros(batch, beam_size, dtype=torch.long, device=device)
+        self.best_B = torch.full((batch,), -torch.inf, device=device)
+        self.texts: list[list[int]] = [[] for _ in range(batch)]
+
+    def extend(self, scores_NV: torch.Tensor) -> None:
+        """Take the best W of all W * V continuations."""
+        batch, beam_size = self.scores_BW.shape
+        vocab_size = scores_NV.shape[1]
+        totals_BWV = self.scores_BW[..., None] + scores_NV.view(batch, beam_size, vocab_size)
+        self.scores_BW, self.kept_BW = totals_BWV.view(batch, -1).topk(beam_size)
+        units_N1 = (self.kept_BW % vocab_size).view(-1, 1)
+        self.ids_NL = torch.cat([self.ids_NL[_rows(self.kept_BW // vocab_size)], units_N1], dim=1)
+
+    def close(self, *, eos_id: int, at_end_B: torch.Tensor, too_short_B: torch.Tensor) -> None:
+        """Take the hypotheses that have ended out of the running: by an end symbol, or at the greatest length.
+
+        Args:
+            eos_id: End symbol.
+            at_end_B: Utterances whose hypotheses may not grow.
+            too_short_B: Utterances whose hypotheses may not end yet; those that do are given up.
+        """
+        batch, beam_size = self.scores_BW.shape
+        says_end_BW = self.ids_NL[:, -1].view(batch, beam_size) == eos_id
+        ends_BW = (says_end_BW | at_end_B[:, None]) & self.scores_BW.isfinite()
+        counted_BW = self.scores_BW.masked_fill(~ends_BW | (says_end_BW & too_short_B[:, None]), -torch.inf)
+        score_B, which_B = counted_BW.max(dim=1)
+        for index in (score_B > self.best_B).nonzero()[:, 0].tolist():
+            text = self.ids_NL[index * beam_size + int(which_B[index]), 1:].tolist()
+            self.texts[index] = text[:-1] if text[-1] == eos_id else text
+        self.best_B = torch.maximum(self.best_B, score_B)
+        self.scores_BW = self.scores_BW.masked_fill(ends_BW, -torch.inf)
+
+
+def _rows(hypothesis_BW: torch.Tensor) -> torch.Tensor:
+    """Rows among all N hypotheses, shape (N,)."""
+    batch, beam_size = hypothesis_BW.shape
+    return (hypothesis_BW + beam_size * torch.arange(batch, device=hypothesis_BW.device)[:, None]).view(-1)

@@ -62,10 +62,7 @@ def recognise_shard(
     saved = load_model(Path(model), kind="asr")
     assert isinstance(saved.module, TokenASR) and saved.text_tokenizer is not None
     decoding = merge_into(ASRDecodingConfig, config)
-    search = BeamSearch(saved.module.to(device), decoding, token_list=saved.text_tokenizer.tokens)
+    search = BeamSearch(saved.module.to(device), decoding)
     tokens = read_dump(Path(dump))
-    rows = {
-        tokens.utt_ids[index]: saved.text_tokenizer.decode(search.recognise(tokens.semantic_of(index)))
-        for index in range(start, stop)
-    }
-    write_table(Path(out), rows)
+    texts = search.recognise([tokens.semantic_of(index) for index in range(start, stop)])
+    write_table(Path(out), dict(zip(tokens.utt_ids[start:stop], map(saved.text_tokenizer.decode, texts), strict=True)))

@@ -12,7 +12,7 @@ from tokenchain_toolkit.files import atomic_path
 ROWS_AT_ONCE = 16384  # Bounds the (rows, K) matrix of similarities for long audio.
 START_FRAMES, START_FRAMES_PER_CLUSTER = 20_000, 50  # The start looks at so many frames, or so many per cluster.
 REPLACEMENT_FRAMES = 100_000  # Frames that dead clusters choose from.
-STANDSTILL = 2e-5  # Relative change of the inertia at which the clusters stand still.
+STANDSTILL = 5e-4  # Relative change of the inertia at which the clusters stand still.
 
 
 @dataclass(frozen=True)
