@@ -51,6 +51,14 @@ def test_kaldiio_reads_the_scp_from_its_own_folder(tmp_path, monkeypatch):
     assert all(np.array_equal(arrays[utt_id], codes_TQ) for utt_id, _, codes_TQ in rows)
 
 
+def test_the_semantic_tokens_of_960_hours_take_a_third_of_a_gibibyte(tmp_path):
+    # LibriSpeech: 281,241 training utterances in 960.9 hours, ids such as 1034-121119-0005.
+    utterances, frames = 281_241, 960.9 * 3600 * 50
+    row = ("1034-121119-0005", np.zeros(round(frames / utterances), np.int16), None)
+    write_dump(tmp_path, [row], manifest=a_manifest(False))
+    assert (tmp_path / "semantic.ark").stat().st_size * utterances <= 0.35 * 2**30
+
+
 def test_a_dump_without_codes_says_so(tmp_path):
     write_dump(tmp_path, [(utt_id, tokens, None) for utt_id, tokens, _ in some_rows()], manifest=a_manifest(False))
     with pytest.raises(DataError, match="without acoustic codes"):

@@ -11,7 +11,7 @@ from tokenchain_toolkit.data.shards import Shard, Workers
 from tokenchain_toolkit.data.token_dump import read_dump
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.tokenizers import extraction
-from tokenchain_toolkit.tokenizers.tokenizer import load_tokenizer
+from tokenchain_toolkit.tokenizers.tokenizer import Tokenizer, load_tokenizer
 
 
 @pytest.fixture
@@ -54,6 +54,37 @@ def test_a_rerun_makes_only_the_lost_shard(tokenizer_folder, many, tmp_path, mon
     after = read_dump(tmp_path, with_codes=True)
     assert made == ["00001"]
     assert after.utt_ids == before.utt_ids == list(many) and np.array_equal(after.codes, before.codes)
+
+
+@pytest.mark.parametrize("torn_bytes", [0, 5, 400])
+def test_a_killed_shard_goes_on_behind_the_last_whole_utterance(
+    tokenizer_folder, wavs, tmp_path, monkeypatch, torn_bytes
+):
+    def killed_at(path):
+        encoded = []
+
+        def encode(self, samples, *, utt_ids):
+            if utt_ids == [path]:
+                raise KeyboardInterrupt
+            encoded.extend(utt_ids)
+            return original(self, samples, utt_ids=utt_ids)
+
+        monkeypatch.setattr(Tokenizer, "encode", encode)
+        return encoded
+
+    original = Tokenizer.encode
+    extraction.extract_tokens(tokenizer_folder, wavs, tmp_path / "whole", workers=Workers())
+    killed_at("utt4")
+    with pytest.raises(KeyboardInterrupt):
+        extraction.extract_tokens(tokenizer_folder, wavs, tmp_path / "killed", workers=Workers())
+    part = tmp_path / "killed" / ".codes.00000.ark.part"
+    part.write_bytes(part.read_bytes()[: part.stat().st_size - torn_bytes])
+    encoded = killed_at(None)
+    extraction.extract_tokens(tokenizer_folder, wavs, tmp_path / "killed", workers=Workers())
+    assert encoded == list(wavs)[{0: 4, 5: 3, 400: 3}[torn_bytes] :]
+    for name in ("semantic.00000.ark", "codes.00000.ark", "semantic.scp", "codes.scp"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not list((tmp_path / "killed").glob(".*.part"))
 
 
 def shards_with(folder, *contents):

@@ -7,19 +7,19 @@ from any working directory and after it has been moved. (Kaldi's own tools resol
 Shapes: N frames of all utterances one after another, T frames of one utterance, Q quantizers.
 """
 
+import os
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from tokenchain_toolkit.data.arks import append_record, read_record, whole_records
 from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.files import atomic_path, write_text
+from tokenchain_toolkit.files import write_text
 
 SEMANTIC, CODES, MANIFEST = "semantic", "codes", "manifest.json"
 Row = tuple[str, np.ndarray, np.ndarray | None]
@@ -119,20 +119,85 @@ def write_arks(folder: Path, rows: Iterable[Row], *, with_codes: bool, suffix: s
     Raises:
         DataError: A row is empty, or its tokens and codes differ in length.
     """
-    names = [f"{kind}{suffix}" for kind in ([SEMANTIC, CODES] if with_codes else [SEMANTIC])]
-    lines: list[list[str]] = [[] for _ in names]
-    with ExitStack() as stack:
-        paths = [stack.enter_context(atomic_path(folder / f"{name}.ark")) for name in names]
-        with ExitStack() as handles:  # Closed, so written out, before the files get their final names.
-            arks = [handles.enter_context(path.open("wb")) for path in paths]
-            for utt_id, semantic_T, codes_TQ in rows:
-                _check_row(utt_id, semantic_T, codes_TQ, with_codes=with_codes)
-                arrays = [semantic_T] if codes_TQ is None or not with_codes else [semantic_T, codes_TQ]
-                for ark, name, scp_lines, array in zip(arks, names, lines, arrays, strict=True):
-                    scp_lines.append(_append(ark, name, utt_id, array))
-    for name, scp_lines in zip(names, lines, strict=True):
-        write_text(folder / f"{name}.scp", "".join(scp_lines))
-    return len(lines[0])
+    with ArkWriter(folder, with_codes=with_codes, suffix=suffix) as writer:
+        for utt_id, semantic_T, codes_TQ in rows:
+            writer.add(utt_id, semantic_T, codes_TQ)
+        return writer.finish()
+
+
+class ArkWriter:
+    """Writes what ``write_arks`` writes, utterance by utterance, and can go on after a kill.
+
+    Until ``finish`` the arks are called ``.<name>.ark.part``; they stay when the process is killed.
+
+    Args:
+        folder: Of the dump.
+        with_codes: Also write codes.
+        suffix: Of the files' names.
+        resume: Go on behind the last utterance that is whole in the ``.part`` files of an earlier process.
+    """
+
+    def __init__(self, folder: Path, *, with_codes: bool, suffix: str = "", resume: bool = False):
+        self.folder, self.with_codes, self.resume = folder, with_codes, resume
+        self.names = [f"{kind}{suffix}" for kind in ([SEMANTIC, CODES] if with_codes else [SEMANTIC])]
+        self.offsets: list[dict[str, int]] = [{} for _ in self.names]
+        self.parts = [folder / f".{name}.ark.part" for name in self.names]
+        folder.mkdir(parents=True, exist_ok=True)
+        ends = self._find_whole() if resume else [0] * len(self.parts)
+        self.arks: list[BinaryIO] = []
+        for part, end in zip(self.parts, ends, strict=True):
+            self.arks.append(part.open("ab"))
+            self.arks[-1].seek(end)
+            self.arks[-1].truncate()
+
+    def __enter__(self) -> "ArkWriter":
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files; parts that nobody will go on from are removed."""
+        for ark, part in zip(self.arks, self.parts, strict=True):
+            ark.close()
+            if not self.resume:
+                part.unlink(missing_ok=True)
+
+    def __contains__(self, utt_id: str) -> bool:
+        """Has the utterance been written, by this process or an earlier one?"""
+        return utt_id in self.offsets[0]
+
+    def add(self, utt_id: str, semantic_T: np.ndarray, codes_TQ: np.ndarray | None) -> None:
+        """Append one utterance.
+
+        Raises:
+            DataError: It is empty, or its tokens and codes differ in length.
+        """
+        _check_row(utt_id, semantic_T, codes_TQ, with_codes=self.with_codes)
+        arrays = [semantic_T, codes_TQ] if self.with_codes and codes_TQ is not None else [semantic_T]
+        for ark, offsets, array in zip(self.arks, self.offsets, arrays, strict=True):
+            offsets[utt_id] = append_record(ark, utt_id, array)
+            ark.flush()
+
+    def finish(self) -> int:
+        """Give the files their names; returns the number of utterances."""
+        for name, ark, part, offsets in zip(self.names, self.arks, self.parts, self.offsets, strict=True):
+            os.fsync(ark.fileno())
+            ark.close()
+            part.replace(self.folder / f"{name}.ark")
+            lines = (f"{utt_id} {name}.ark:{offset}\n" for utt_id, offset in offsets.items())
+            write_text(self.folder / f"{name}.scp", "".join(lines))
+        return len(self.offsets[0])
+
+    def _find_whole(self) -> list[int]:
+        """Take over the utterances that all part files hold; returns where each of them is cut."""
+        found = [whole_records(part) for part in self.parts]
+        ends = [0] * len(found)
+        for records in zip(*found, strict=False):
+            if len({utt_id for utt_id, _, _ in records}) > 1:
+                break
+            for offsets, (utt_id, offset, _) in zip(self.offsets, records, strict=True):
+                offsets[utt_id] = offset
+            ends = [end for _, _, end in records]
+        return ends
 
 
 def _check_row(utt_id: str, semantic_T: np.ndarray, codes_TQ: np.ndarray | None, *, with_codes: bool) -> None:
@@ -142,15 +207,6 @@ def _check_row(utt_id: str, semantic_T: np.ndarray, codes_TQ: np.ndarray | None,
     if with_codes and (codes_TQ is None or len(codes_TQ) != len(semantic_T)):
         found = "no" if codes_TQ is None else str(len(codes_TQ))
         raise DataError(f"{utt_id} has {len(semantic_T)} semantic tokens and {found} acoustic frames; they must agree")
-
-
-def _append(ark: BinaryIO, name: str, utt_id: str, array: np.ndarray) -> str:
-    """Append one record and return its scp line."""
-    import kaldiio
-
-    offset = ark.tell() + len(utt_id.encode()) + 1
-    kaldiio.save_ark(ark, {utt_id: np.ascontiguousarray(array, dtype=np.int16)}, write_function="numpy")
-    return f"{utt_id} {name}.ark:{offset}\n"
 
 
 def _read_arrays(scp: Path, *, columns: int | None) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -171,7 +227,7 @@ def _read_arrays(scp: Path, *, columns: int | None) -> tuple[list[str], np.ndarr
                 if opened is not None:
                     opened[1].close()
                 opened = (path, _open_ark(path, scp))
-            array = _read_record(opened[1], offset, where=f"{scp}: {utt_id} ({place})")
+            array = read_record(opened[1], offset, where=f"{scp}: {utt_id} ({place})")
             _check_array(array, columns, where=f"{scp}: {utt_id}")
             lengths[index] = len(array)
             buffer += array.tobytes()
@@ -187,18 +243,6 @@ def _open_ark(path: Path, scp: Path) -> BinaryIO:
     if not path.is_file():
         raise DataError(f"{path} is missing, and {scp} names it; move a dump's files together, or extract again")
     return path.open("rb")
-
-
-def _read_record(ark: BinaryIO, offset: str, *, where: str) -> np.ndarray:
-    """Read one numpy record. Not kaldiio's reader: that one also runs pickles and commands that a file may name."""
-    try:
-        ark.seek(int(offset))
-        if ark.read(3) != b"NPY":
-            raise ValueError("no numpy record at this offset")
-        size = int.from_bytes(ark.read(ark.read(1)[0]), "little")  # One byte tells how many bytes hold the size.
-        return np.lib.format.read_array(BytesIO(ark.read(size)), allow_pickle=False)
-    except (ValueError, EOFError, IndexError) as error:
-        raise DataError(f"{where}: damaged ark ({error}); extract the tokens again") from error
 
 
 def _check_array(array: np.ndarray, columns: int | None, *, where: str) -> None:

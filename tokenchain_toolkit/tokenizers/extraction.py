@@ -9,7 +9,7 @@ from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.data.kaldi import read_rows
 from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
-from tokenchain_toolkit.data.token_dump import CODES, MANIFEST, SEMANTIC, Row, write_arks
+from tokenchain_toolkit.data.token_dump import CODES, MANIFEST, SEMANTIC, ArkWriter, Row
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_text
 from tokenchain_toolkit.tokenizers.tokenizer import Tokenizer, load_tokenizer
@@ -60,7 +60,7 @@ def extract_tokens(
 
 
 def extract_shard(*, tokenizer: str, rows: list[list[str]], out: str, name: str, num_threads: int, device: str) -> None:
-    """Write the arks of one shard and the list of what it skipped.
+    """Write the arks of one shard and the list of what it skipped; after a kill, only the utterances that miss.
 
     Args:
         tokenizer: Folder of the tokenizer.
@@ -75,7 +75,11 @@ def extract_shard(*, tokenizer: str, rows: list[list[str]], out: str, name: str,
     torch.set_num_threads(num_threads)
     loaded = _load_once(tokenizer, device)
     skipped: list[tuple[str, str]] = []
-    write_arks(Path(out), _encode(loaded, rows, skipped), with_codes=loaded.codec is not None, suffix=f".{name}")
+    with ArkWriter(Path(out), with_codes=loaded.codec is not None, suffix=f".{name}", resume=True) as writer:
+        missing = [row for row in rows if row[0] not in writer]
+        for utt_id, semantic_T, codes_TQ in _encode(loaded, missing, skipped):
+            writer.add(utt_id, semantic_T, codes_TQ)
+        writer.finish()
     lines = [f"{utt_id}\t{' '.join(reason.split())}\n" for utt_id, reason in skipped]
     write_text(Path(out) / f"{SKIPPED}.{name}.tsv", "".join(lines))
 
