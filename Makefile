@@ -30,7 +30,7 @@ demo: ## install with the demo's voices, then run the recipe egs2/mini_synth
 	cd egs2/mini_synth/tokenchain1 && PATH="$(VENV)/bin:$$PATH" VENV="$(VENV)" bash run.sh $(ARGS)
 
 test: ## install what the tests need, then run them
-	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
+	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo codecs
 	$(python) -m pytest $(ARGS)
 
 lint: | $(python) ## check style, types and shell scripts

@@ -31,5 +31,5 @@ setup(
     package_data={"tokenchain_toolkit.report": ["templates/*"]},
     python_requires=">=3.10,<3.13",
     install_requires=requirements("run"),
-    extras_require={"dev": requirements("dev"), "demo": requirements("demo")},
+    extras_require={name: requirements(name) for name in ("dev", "demo", "codecs", "metrics")},
 )

@@ -50,7 +50,8 @@ def make_manifest(num_clusters=NUM_SEMANTIC, centroids="0" * 8):
 
     semantic = {"kind": "mfcc", "num_clusters": num_clusters, "centroids_sha256": centroids}
     acoustic = {"kind": "spectral_rvq", "num_quantizers": NUM_QUANTIZERS, "codebook_size": CODEBOOK_SIZE}
-    return new_manifest(semantic=semantic, acoustic=acoustic)
+    rate = {"frame_rate": 50.0}
+    return new_manifest(semantic={**semantic, **rate}, acoustic={**acoustic, **rate})
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +99,10 @@ def make_s2a():
     from tokenchain_toolkit.config.s2a import S2AModelConfig
     from tokenchain_toolkit.models.s2a import S2AModel
 
-    def build(*, seed=0, **changes):
+    def build(*, seed=0, tokens_per_frame=1, **changes):
         torch.manual_seed(seed)
         config = S2AModelConfig(**{**S2A_SIZES, **changes})
-        sizes = {"num_quantizers": NUM_QUANTIZERS, "codebook_size": CODEBOOK_SIZE}
+        sizes = {"num_quantizers": NUM_QUANTIZERS, "codebook_size": CODEBOOK_SIZE, "tokens_per_frame": tokens_per_frame}
         return S2AModel(config, num_semantic=NUM_SEMANTIC, **sizes).eval()
 
     return build

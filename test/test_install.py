@@ -89,7 +89,7 @@ def test_faults_say_how_to_go_on(tree: Path) -> None:
 
 def test_every_requirement_has_a_pin_that_satisfies_it() -> None:
     pins = {pin.name: str(pin.specifier).removeprefix("==") for pin in lines_of("constraints")}
-    for name in ("run", "espnet", "dev", "demo"):
+    for name in ("run", "espnet", "dev", "demo", "codecs", "metrics"):
         for requirement in lines_of(name):
             assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement
 

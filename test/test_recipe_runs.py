@@ -135,7 +135,7 @@ def test_the_mini_synth_recipe_runs(tmp_path):
 def test_stages_are_listed_by_number_and_name():
     done = run(ROOT / "egs2" / "mini_synth" / "tokenchain1", "--list_stages")
     names = [line.split() for line in done.stdout.splitlines()[1:]]
-    assert names[0] == ["1", "data"] and names[-1] == ["14", "report"]
+    assert names[0] == ["1", "data"] and names[-1] == ["15", "report"]
 
 
 def test_a_dry_run_shows_the_commands_of_the_chosen_stages_and_makes_nothing(tmp_path):

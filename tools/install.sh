@@ -3,7 +3,7 @@
 #
 # Usage: tools/install.sh [ENVIRONMENT [EXTRA...]]
 #   ENVIRONMENT  folder of the environment (default .venv); made with PYTHON (default python3) if there is none
-#   EXTRA        files of tools/requirements besides run: dev, demo (default: dev)
+#   EXTRA        files of tools/requirements besides run: dev, demo, codecs, metrics (default: dev)
 #
 # An environment that has what is required is left as it is. Else pip installs the versions of constraints.txt. A stamp
 # inside the environment spares the check next time.
@@ -23,7 +23,7 @@ fail() {
 
 files=("$lists/run.txt" "$lists/espnet.txt")
 for extra in "${extras[@]}"; do
-    [[ -f $lists/$extra.txt ]] || fail "$lists/$extra.txt: no such extra; the extras are dev and demo"
+    [[ -f $lists/$extra.txt ]] || fail "$lists/$extra.txt: no such extra; the extras are dev, demo, codecs and metrics"
     files+=("$lists/$extra.txt")
 done
 

@@ -7,14 +7,15 @@ import kaldiio
 import numpy as np
 import pytest
 
+from tokenchain_toolkit.data.frame_rates import FrameRates
 from tokenchain_toolkit.data.manifest import new_manifest
 from tokenchain_toolkit.data.token_dump import read_dump, write_arks, write_dump
 from tokenchain_toolkit.errors import DataError
 
 
-def a_manifest(with_codes=True):
-    acoustic = {"kind": "spectral_rvq", "num_quantizers": 3} if with_codes else None
-    return new_manifest(semantic={"kind": "mfcc", "num_clusters": 50}, acoustic=acoustic)
+def a_manifest(with_codes=True, acoustic_rate=50.0):
+    acoustic = {"kind": "spectral_rvq", "num_quantizers": 3, "frame_rate": acoustic_rate} if with_codes else None
+    return new_manifest(semantic={"kind": "mfcc", "num_clusters": 50, "frame_rate": 50.0}, acoustic=acoustic)
 
 
 def some_rows(lengths=(4, 1, 300), seed=0):
@@ -78,11 +79,21 @@ def test_a_missing_file_is_named(tmp_path, name):
 def test_lengths_that_differ_name_the_utterance(tmp_path):
     rows = some_rows()
     write_dump(tmp_path, rows, manifest=a_manifest())
-    write_arks(tmp_path / "short", [(u, s[:9], c[:9]) for u, s, c in rows], with_codes=True)
+    write_arks(tmp_path / "short", [(u, s[:9], c[:9]) for u, s, c in rows], rates=FrameRates(50, 50))
     shutil.copy(tmp_path / "short" / "codes.ark", tmp_path)
     shutil.copy(tmp_path / "short" / "codes.scp", tmp_path)
-    with pytest.raises(DataError, match="utt2 has 300 semantic tokens and 9 frames"):
+    with pytest.raises(DataError, match="utt2 has 300 semantic tokens at 50 Hz .6.00 s. and 9 frames"):
         read_dump(tmp_path, with_codes=True)
+
+
+@pytest.mark.parametrize(("acoustic_rate", "frames"), [(75.0, 450), (12.5, 75)])
+def test_reading_codes_of_another_rate_aligns_the_tokens_with_them(tmp_path, acoustic_rate, frames):
+    semantic_T = np.arange(300, dtype=np.int16)
+    row = ("utt", semantic_T, np.zeros((frames, 3), np.int16))
+    write_dump(tmp_path, [row], manifest=a_manifest(acoustic_rate=acoustic_rate))
+    aligned = read_dump(tmp_path, with_codes=True).semantic_of(0)
+    assert len(aligned) == frames and np.array_equal(np.unique(aligned), semantic_T)
+    assert np.array_equal(read_dump(tmp_path).semantic_of(0), semantic_T)
 
 
 def test_other_utterances_in_the_codes_are_named(tmp_path):

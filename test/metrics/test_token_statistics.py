@@ -60,8 +60,10 @@ def test_the_command_writes_table_values_and_plot(dump, tmp_path):
     out = tmp_path / "out"
     assert report_tokens.main(["--dump", str(dump), "--data", str(tmp_path), "--out", str(out)]) == 0
     [row] = read_json(out / "tokens.json")
-    assert row["phones"] == {"phone_purity": 1.0, "cluster_purity": 1.0, "pnmi": pytest.approx(1), "frames": 6}
-    assert row["mean_run"] == 2 and set(row["codebooks"]) == {"semantic", "quantizer 0", "quantizer 1"}
+    measures = row["measures"]
+    assert measures["phone purity"] == measures["cluster purity"] == 1 and measures["PNMI"] == pytest.approx(1)
+    assert measures["mean run (frames)"] == 2 and "PESQ" not in measures
+    assert set(row["codebooks"]) == {"semantic", "quantizer 0", "quantizer 1"}
     assert row["codebooks"]["semantic"]["dead"] == 1
     assert "| quantizer 1 | 4 | 2 |" in (out / "tokens.md").read_text()
     assert (out / "tokens.png").read_bytes().startswith(b"\x89PNG")

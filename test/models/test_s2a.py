@@ -37,6 +37,21 @@ def test_join_prompt_puts_the_prompt_first(make_batch):
     assert torch.equal(codes_BNQ[1, :6], batch.codes_BTQ[1])
 
 
+def test_a_frame_of_several_semantic_tokens_hears_each_and_their_order(make_s2a, make_batch):
+    s2a, batch = make_s2a(tokens_per_frame=2), make_batch([9, 5], [1, 1], [3, 2])
+    batch.semantic_BT = torch.stack([batch.semantic_BT, (batch.semantic_BT + 1) % 12], dim=2)
+    batch.prompt_BP = torch.stack([batch.prompt_BP, (batch.prompt_BP + 1) % 12], dim=2)
+    semantic_BN2, codes_BNQ, lengths_B = join_prompt(batch)
+    assert semantic_BN2.shape == (*codes_BNQ.shape[:2], 2)
+    assert torch.equal(semantic_BN2[0, 3:12], batch.semantic_BT[0, :9])
+    level_B = torch.tensor([0, 1])
+    straight, swapped, changed = (
+        s2a(tokens, codes_BNQ, lengths_B, level_B)
+        for tokens in (semantic_BN2, semantic_BN2.flip(2), semantic_BN2.clone().index_fill_(2, torch.tensor(1), 0))
+    )
+    assert not torch.allclose(straight, swapped) and not torch.allclose(straight, changed)
+
+
 def test_mask_codes_hides_the_chosen_level_where_told_and_all_above_it_at_targets():
     codes_BNQ = torch.ones(2, 3, 3, dtype=torch.long)
     is_target_BN = torch.tensor([[False, True, True], [False, True, True]])

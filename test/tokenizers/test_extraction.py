@@ -56,23 +56,31 @@ def test_a_rerun_makes_only_the_lost_shard(tokenizer_folder, many, tmp_path, mon
     assert after.utt_ids == before.utt_ids == list(many) and np.array_equal(after.codes, before.codes)
 
 
+def test_speeds_reach_the_audio(tokenizer_folder, wavs, tmp_path):
+    speeds = {utt_id: 1.25 if utt_id == "utt1" else 1.0 for utt_id in wavs}
+    extraction.extract_tokens(tokenizer_folder, wavs, tmp_path / "plain", workers=Workers())
+    extraction.extract_tokens(tokenizer_folder, wavs, tmp_path / "fast", workers=Workers(), speeds=speeds)
+    plain, fast = read_dump(tmp_path / "plain").lengths, read_dump(tmp_path / "fast").lengths
+    assert fast[1] == np.ceil(plain[1] / 1.25) and np.array_equal(np.delete(fast, 1), np.delete(plain, 1))
+
+
 @pytest.mark.parametrize("torn_bytes", [0, 5, 400])
 def test_a_killed_shard_goes_on_behind_the_last_whole_utterance(
     tokenizer_folder, wavs, tmp_path, monkeypatch, torn_bytes
 ):
-    def killed_at(path):
+    def killed_at(victim):
         encoded = []
 
-        def encode(self, samples, *, utt_ids):
-            if utt_ids == [path]:
+        def encode_file(self, path, *, name, speed):
+            if name == victim:
                 raise KeyboardInterrupt
-            encoded.extend(utt_ids)
-            return original(self, samples, utt_ids=utt_ids)
+            encoded.append(name)
+            return original(self, path, name=name, speed=speed)
 
-        monkeypatch.setattr(Tokenizer, "encode", encode)
+        monkeypatch.setattr(Tokenizer, "encode_file", encode_file)
         return encoded
 
-    original = Tokenizer.encode
+    original = Tokenizer.encode_file
     extraction.extract_tokens(tokenizer_folder, wavs, tmp_path / "whole", workers=Workers())
     killed_at("utt4")
     with pytest.raises(KeyboardInterrupt):

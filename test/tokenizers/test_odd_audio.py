@@ -34,7 +34,7 @@ def test_silence_and_clipped_noise_have_tokens_and_sound(tokenizer, loudness):
     samples_N = np.clip(loudness * np.random.default_rng(0).standard_normal(8000), -1, 1).astype(np.float32)
     [(semantic_T, codes_TQ)] = tokenizer.encode([samples_N])
     assert len(semantic_T) == len(codes_TQ) == 25
-    [decoded_N] = tokenizer.decode_codes([codes_TQ])
+    [decoded_N] = tokenizer.decode([semantic_T], [codes_TQ])
     assert np.isfinite(decoded_N).all()
 
 

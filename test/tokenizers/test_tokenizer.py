@@ -13,7 +13,7 @@ from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.errors import DataError, TokenizerMismatchError
 from tokenchain_toolkit.tokenizers.kmeans import KmeansLearner
 from tokenchain_toolkit.tokenizers.learning import learn_tokenizer
-from tokenchain_toolkit.tokenizers.tokenizer import Tokenizer, load_tokenizer
+from tokenchain_toolkit.tokenizers.tokenizer import KmeansTokens, Tokenizer, load_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def test_tokens_are_the_same_alone_as_batched(tokenizer, audio):
 
 
 def test_codes_decode_to_their_length(tokenizer, audio):
-    codes = [codes_TQ for _, codes_TQ in tokenizer.encode(audio[:2])]
-    assert [len(samples_N) for samples_N in tokenizer.decode_codes(codes)] == [320 * len(one) for one in codes]
+    semantic, codes = zip(*tokenizer.encode(audio[:2]), strict=True)
+    assert [len(samples_N) for samples_N in tokenizer.decode(semantic, codes)] == [320 * len(one) for one in codes]
 
 
 def test_audio_below_one_frame_is_named(tokenizer):
@@ -65,17 +65,22 @@ class Shorter:
         return [features_TD[: -self.missing] for features_TD in self.inner.extract(samples)]
 
 
+def with_features(tokenizer, missing):
+    semantic = KmeansTokens(Shorter(tokenizer.semantic.features, missing), tokenizer.semantic.kmeans)
+    return Tokenizer(semantic, tokenizer.codec, tokenizer.manifest)
+
+
 @pytest.mark.parametrize("missing", [1, 2])
 def test_small_frame_differences_are_trimmed(tokenizer, audio, missing):
-    shorter = Tokenizer(Shorter(tokenizer.features, missing), tokenizer.kmeans, tokenizer.codec, tokenizer.manifest)
+    shorter = with_features(tokenizer, missing)
     [(whole_T, whole_TQ)] = tokenizer.encode(audio[:1])
     [(semantic_T, codes_TQ)] = shorter.encode(audio[:1])
     assert np.array_equal(semantic_T, whole_T[:-missing]) and np.array_equal(codes_TQ, whole_TQ[:-missing])
 
 
 def test_larger_frame_differences_name_the_utterance(tokenizer, audio):
-    shorter = Tokenizer(Shorter(tokenizer.features, 3), tokenizer.kmeans, tokenizer.codec, tokenizer.manifest)
-    with pytest.raises(DataError, match="this_one: "):
+    shorter = with_features(tokenizer, 3)
+    with pytest.raises(DataError, match="this_one has 37 semantic"):
         shorter.encode(audio[:1], utt_ids=["this_one"])
 
 
@@ -148,7 +153,7 @@ def test_the_command_learns_once_and_without_a_codec_if_asked(wavs, tmp_path, ca
     tokenizer = load_tokenizer(tmp_path / "exp")
     assert tokenizer.codec is None and tokenizer.manifest["acoustic"] is None
     with pytest.raises(DataError, match="no acoustic codec"):
-        tokenizer.decode_codes([np.zeros((1, 1), np.int16)])
+        tokenizer.decode([np.zeros(1, np.int16)], [np.zeros((1, 1), np.int16)])
     assert command.main(argv) == 0
     assert "up to date" in caplog.text
 
@@ -157,6 +162,6 @@ def test_the_command_refuses_impossible_settings(wavs, tmp_path, caplog):
     write_table(tmp_path / "data" / "wav.scp", wavs)
     argv = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "exp")]
     assert command.main([*argv, "semantic.kind=words"]) == 1
-    assert "must be mfcc or ssl" in caplog.text
+    assert "must be mfcc, ssl or codec" in caplog.text
     assert command.main([*argv, "codec.enabled=false", "semantic.kmeans.num_clusters=30000"]) == 1
     assert "30000 clusters" in caplog.text

@@ -21,11 +21,13 @@ def get_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> None:
     """Extract, unless the dump is up to date."""
     from tokenchain_toolkit.data.kaldi import read_table
+    from tokenchain_toolkit.data.speed import SPEEDS, read_speeds
     from tokenchain_toolkit.data.stamp import data_inputs, make_output
     from tokenchain_toolkit.tokenizers.extraction import extract_tokens
 
     wavs = read_table(arguments.data / "wav.scp")
     inputs = [arguments.tokenizer / "manifest.json", *data_inputs(arguments.data, "wav.scp")]
+    inputs += [arguments.data / SPEEDS] if (arguments.data / SPEEDS).is_file() else []
     make_output(
         arguments.out,
         lambda: extract_tokens(
@@ -33,6 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
             wavs,
             arguments.out,
             workers=workers_from(arguments),
+            speeds=read_speeds(arguments.data, list(wavs)),
             device=arguments.device,
             max_skipped=arguments.max_skipped,
         ),

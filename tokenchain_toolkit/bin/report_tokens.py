@@ -1,7 +1,8 @@
-"""Report on the tokens of one or several dumps: use of the codebooks, run lengths, agreement with phones."""
+"""Report on the tokens of one or several dumps: codebooks, runs, phones, robustness, reconstruction, probes."""
 
 import argparse
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from tokenchain_toolkit.bin._cli import run_command
@@ -14,15 +15,35 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", type=Path, help="data directory of their utterances; its phones are used if it has any"
     )
+    parser.add_argument(
+        "--tokenizer", type=Path, nargs="+", default=[], help="tokenizer of each dump, to measure audio"
+    )
+    parser.add_argument("--asr", type=Path, nargs="+", default=[], help="ASR of each dump, to recognise rebuilt speech")
+    parser.add_argument("--max_utts", type=int, default=40, help="utterances of what needs audio")
+    parser.add_argument("--probes", action="store_true", help="train probes for speaker and content (minutes)")
     parser.add_argument("--out", type=Path, required=True, help="folder for tokens.md, tokens.json and tokens.png")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the report."""
+    from tokenchain_toolkit.errors import ConfigError
+    from tokenchain_toolkit.report.token_facts import TokenSources
     from tokenchain_toolkit.report.tokens import report_tokens
 
-    report_tokens(arguments.dump, arguments.out, data=arguments.data)
+    for name in ("tokenizer", "asr"):
+        given = getattr(arguments, name)
+        if given and len(given) != len(arguments.dump):
+            raise ConfigError(f"--{name} names {len(given)} folders for {len(arguments.dump)} dumps; name one for each")
+    if arguments.asr and not arguments.tokenizer:
+        raise ConfigError("--asr recognises rebuilt speech, which needs --tokenizer")
+    sources = [
+        TokenSources(dump, tokenizer, asr)
+        for dump, tokenizer, asr in zip_longest(arguments.dump, arguments.tokenizer, arguments.asr)
+    ]
+    report_tokens(
+        sources, arguments.out, data=arguments.data, max_utts=arguments.max_utts, with_probes=arguments.probes
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tokenchain_toolkit.errors import ConfigError
 
 LARGEST_VOCABULARY = 32767  # Tokens are stored as int16.
+CODEC_KINDS = ("spectral_rvq", "encodec", "dac", "mimi", "speechtokenizer")
 
 
 @dataclass
@@ -101,7 +102,12 @@ class KmeansConfig:
 
 @dataclass
 class SemanticConfig:
-    """Semantic tokens; ``kind`` (``mfcc`` or ``ssl``) says which of the two feature sections holds."""
+    """Semantic tokens.
+
+    Attributes:
+        kind: ``mfcc`` or ``ssl`` for k-means over the features of that section; ``codec`` for the first codebook of the
+            codec, which SpeechTokenizer and Mimi taught to be semantic.
+    """
 
     kind: str = "mfcc"
     mfcc: MfccConfig = field(default_factory=MfccConfig)
@@ -110,18 +116,21 @@ class SemanticConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        if self.kind not in ("mfcc", "ssl"):
-            raise ConfigError(f"semantic.kind={self.kind!r} must be mfcc or ssl")
+        if self.kind not in ("mfcc", "ssl", "codec"):
+            raise ConfigError(f"semantic.kind={self.kind!r} must be mfcc, ssl or codec")
         if self.kind == "ssl" and not self.ssl.model:
             raise ConfigError("semantic.kind=ssl needs semantic.ssl.model, a local folder or a hub id")
 
 
 @dataclass
 class CodecConfig:
-    """Acoustic codec: residual k-means on log-mel frames, decoded by Griffin-Lim.
+    """Acoustic codec: learned residual k-means on log-mel frames decoded by Griffin-Lim, or a pretrained one.
 
     Attributes:
         enabled: False leaves the dumps without acoustic codes, so without speech synthesis.
+        kind: ``spectral_rvq`` for the learned one; ``encodec``, ``dac``, ``mimi`` or ``speechtokenizer``.
+        model: Folder or hub id of a pretrained one (a folder for SpeechTokenizer). Of the other settings only
+            ``num_quantizers`` holds for it: how many to use, the first ones, a semantic one included.
         num_mels: Mel bands.
         n_fft: FFT size and Hann window in samples.
         floor: Smallest mel magnitude; quieter bands are raised to it before the logarithm.
@@ -135,6 +144,8 @@ class CodecConfig:
     """
 
     enabled: bool = True
+    kind: str = "spectral_rvq"
+    model: str = ""
     num_mels: int = 80
     n_fft: int = 1024
     floor: float = 0.01
@@ -148,6 +159,13 @@ class CodecConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
+        if self.kind not in CODEC_KINDS:
+            raise ConfigError(f"codec.kind={self.kind!r} must be {', '.join(CODEC_KINDS[:-1])} or {CODEC_KINDS[-1]}")
+        if (self.kind == "spectral_rvq") == bool(self.model):
+            raise ConfigError(
+                f"codec.kind={self.kind} and codec.model={self.model!r}: a pretrained codec, and only it, "
+                "needs a model, a local folder or a hub id"
+            )
         if not 2 <= self.codebook_size <= LARGEST_VOCABULARY:
             raise ConfigError(f"codec.codebook_size={self.codebook_size} must be in 2..{LARGEST_VOCABULARY}")
         counts = (self.num_mels, self.num_quantizers, self.max_frames, self.iterations)
@@ -159,7 +177,12 @@ class CodecConfig:
 
 @dataclass
 class TokenizerConfig:
-    """A whole tokenizer; both halves share the sample rate (Hz) and the hop (samples), so also the frames."""
+    """A whole tokenizer.
+
+    Attributes:
+        sample_rate: Hz, of the features that k-means clusters and of a learned codec; a pretrained codec has its own.
+        hop_length: Samples per frame of the same.
+    """
 
     sample_rate: int = 16000
     hop_length: int = 320
@@ -170,6 +193,8 @@ class TokenizerConfig:
         """Check what the types cannot say."""
         if self.sample_rate < 1 or self.hop_length < 2 or self.hop_length % 2:
             raise ConfigError("sample_rate must be positive and hop_length positive and even")
+        if self.semantic.kind == "codec" and not (self.codec.enabled and self.codec.num_quantizers > 1):
+            raise ConfigError("semantic.kind=codec needs codec.enabled=true and at least two codec.num_quantizers")
         for name, n_fft in (("semantic.mfcc", self.semantic.mfcc.n_fft), ("codec", self.codec.n_fft)):
             if n_fft % 2 or n_fft < self.hop_length:
                 raise ConfigError(f"{name}.n_fft={n_fft} must be even and at least hop_length={self.hop_length}")

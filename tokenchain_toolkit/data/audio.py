@@ -8,10 +8,15 @@ import soundfile
 from tokenchain_toolkit.errors import DataError
 
 
-def read_audio(path: str | Path, *, sample_rate: int) -> np.ndarray:
+def read_audio(path: str | Path, *, sample_rate: int, speed: float = 1.0) -> np.ndarray:
     """Read a file as mono float32 in [-1, 1] at ``sample_rate``.
 
     Several channels are averaged; another rate is resampled (torchaudio, windowed sinc).
+
+    Args:
+        path: Audio file.
+        sample_rate: Hz.
+        speed: Factor at which it is played; above 1 is shorter and higher.
 
     Returns:
         Samples, shape (num_samples,).
@@ -30,7 +35,8 @@ def read_audio(path: str | Path, *, sample_rate: int) -> np.ndarray:
     if not np.isfinite(samples_TC).all():
         raise DataError(f"{path}: holds NaN or infinite samples; re-encode it, or remove the utterance")
     samples_T = samples_TC.mean(axis=1)
-    return samples_T if rate == sample_rate else resample(samples_T, rate, sample_rate)
+    played_rate = round(rate * speed)
+    return samples_T if played_rate == sample_rate else resample(samples_T, played_rate, sample_rate)
 
 
 def resample(samples_T: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:

@@ -16,10 +16,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tokenchain_toolkit.data.arks import append_record, read_record, whole_records
+from tokenchain_toolkit.data.frame_rates import FrameRates
 from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.files import write_text
+from tokenchain_toolkit.files import atomic_path, write_text
 
 SEMANTIC, CODES, MANIFEST = "semantic", "codes", "manifest.json"
 Row = tuple[str, np.ndarray, np.ndarray | None]
@@ -31,7 +32,7 @@ class TokenDump:
 
     Attributes:
         utt_ids: Utterances in dump order.
-        semantic: int16, shape (N,).
+        semantic: int16, shape (N,); read with codes of a much lower frame rate (N, k), see ``FrameRates.align``.
         codes: int16, shape (N, Q), or None where they were not asked for.
         offsets: int64, shape (num_utts + 1,); utterance i is rows ``offsets[i]`` to ``offsets[i + 1]``.
         manifest: What made the tokens.
@@ -72,7 +73,8 @@ def read_dump(folder: Path, *, with_codes: bool = False) -> TokenDump:
 
     Args:
         folder: ``dump/<tokenizer>/<set>``.
-        with_codes: Read the acoustic codes too; they take Q times the memory of the semantic tokens.
+        with_codes: Read the acoustic codes too; they take Q times the memory of the semantic tokens. The frames are
+            then those of the codes, and the semantic tokens are aligned with them where the rates differ.
 
     Raises:
         DataError: A file is missing or damaged, an utterance is empty, or semantic tokens and codes do not match.
@@ -86,7 +88,12 @@ def read_dump(folder: Path, *, with_codes: bool = False) -> TokenDump:
             raise DataError(f"{folder}: this dump has no acoustic codes; learn a tokenizer with a codec, extract again")
         columns = int(manifest["acoustic"]["num_quantizers"])
         code_ids, codes, code_lengths = _read_arrays(folder / f"{CODES}.scp", columns=columns)
-        _check_aligned(folder, (utt_ids, lengths), (code_ids, code_lengths))
+        rates = FrameRates.of(manifest)
+        _check_aligned(folder, (utt_ids, lengths), (code_ids, code_lengths), rates=rates)
+        if rates.semantic != rates.acoustic:
+            rows = np.split(semantic, np.cumsum(lengths)[:-1])
+            semantic = np.concatenate([rates.align(*pair) for pair in zip(rows, code_lengths.tolist(), strict=True)])
+            lengths = code_lengths
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     return TokenDump(utt_ids=utt_ids, semantic=semantic, codes=codes, offsets=offsets, manifest=manifest)
 
@@ -103,26 +110,51 @@ def write_dump(folder: Path, rows: Iterable[Row], *, manifest: dict[str, Any]) -
         Number of utterances.
 
     Raises:
-        DataError: A row is empty, or its tokens and codes differ in length.
+        DataError: A row is empty, or its tokens and codes do not last equally long.
     """
-    count = write_arks(Path(folder), rows, with_codes=bool(manifest.get("acoustic")))
+    count = write_arks(Path(folder), rows, rates=FrameRates.of(manifest) if manifest.get("acoustic") else None)
     write_manifest(Path(folder) / MANIFEST, manifest)
     return count
 
 
-def write_arks(folder: Path, rows: Iterable[Row], *, with_codes: bool, suffix: str = "") -> int:
+def write_arks(folder: Path, rows: Iterable[Row], *, rates: FrameRates | None, suffix: str = "") -> int:
     """Write ``semantic<suffix>.{ark,scp}`` and, with codes, ``codes<suffix>.{ark,scp}``, each atomically.
+
+    Args:
+        folder: Of the dump.
+        rows: As in ``write_dump``.
+        rates: Of semantic tokens and codes; None where there are no codes.
+        suffix: Of the files' names.
 
     Returns:
         Number of utterances.
 
     Raises:
-        DataError: A row is empty, or its tokens and codes differ in length.
+        DataError: A row is empty, or its tokens and codes do not last equally long.
     """
-    with ArkWriter(folder, with_codes=with_codes, suffix=suffix) as writer:
+    with ArkWriter(folder, rates=rates, suffix=suffix) as writer:
         for utt_id, semantic_T, codes_TQ in rows:
             writer.add(utt_id, semantic_T, codes_TQ)
         return writer.finish()
+
+
+def write_array_table(folder: Path, kind: str, rows: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Write ``<kind>.{ark,scp}`` of int16 arrays by utterance, atomically."""
+    lines = []
+    with atomic_path(folder / f"{kind}.ark") as temporary, temporary.open("wb") as ark:
+        for utt_id, array in rows:
+            lines.append(f"{utt_id} {kind}.ark:{append_record(ark, utt_id, array)}\n")
+    write_text(folder / f"{kind}.scp", "".join(lines))
+
+
+def read_array_table(scp: Path) -> dict[str, np.ndarray]:
+    """The arrays of shape (T,) that an scp names, by utterance.
+
+    Raises:
+        DataError: A file is missing or damaged, or an array is empty.
+    """
+    utt_ids, flat, lengths = _read_arrays(scp, columns=None)
+    return dict(zip(utt_ids, np.split(flat, np.cumsum(lengths)[:-1]), strict=True))
 
 
 class ArkWriter:
@@ -132,14 +164,14 @@ class ArkWriter:
 
     Args:
         folder: Of the dump.
-        with_codes: Also write codes.
+        rates: Of semantic tokens and codes; None where there are no codes.
         suffix: Of the files' names.
         resume: Go on behind the last utterance that is whole in the ``.part`` files of an earlier process.
     """
 
-    def __init__(self, folder: Path, *, with_codes: bool, suffix: str = "", resume: bool = False):
-        self.folder, self.with_codes, self.resume = folder, with_codes, resume
-        self.names = [f"{kind}{suffix}" for kind in ([SEMANTIC, CODES] if with_codes else [SEMANTIC])]
+    def __init__(self, folder: Path, *, rates: FrameRates | None, suffix: str = "", resume: bool = False):
+        self.folder, self.rates, self.resume = folder, rates, resume
+        self.names = [f"{kind}{suffix}" for kind in ([SEMANTIC, CODES] if rates else [SEMANTIC])]
         self.offsets: list[dict[str, int]] = [{} for _ in self.names]
         self.parts = [folder / f".{name}.ark.part" for name in self.names]
         folder.mkdir(parents=True, exist_ok=True)
@@ -169,10 +201,16 @@ class ArkWriter:
         """Append one utterance.
 
         Raises:
-            DataError: It is empty, or its tokens and codes differ in length.
+            DataError: It is empty, or its tokens and codes do not last equally long.
         """
-        _check_row(utt_id, semantic_T, codes_TQ, with_codes=self.with_codes)
-        arrays = [semantic_T, codes_TQ] if self.with_codes and codes_TQ is not None else [semantic_T]
+        if not len(semantic_T):
+            raise DataError(f"{utt_id} has no tokens; remove the utterance")
+        arrays = [semantic_T]
+        if self.rates is not None:
+            if codes_TQ is None:
+                raise DataError(f"{utt_id} has no acoustic codes, and the others of its set have; extract it again")
+            self.rates.check(len(semantic_T), len(codes_TQ), name=utt_id)
+            arrays.append(codes_TQ)
         for ark, offsets, array in zip(self.arks, self.offsets, arrays, strict=True):
             offsets[utt_id] = append_record(ark, utt_id, array)
             ark.flush()
@@ -198,15 +236,6 @@ class ArkWriter:
                 offsets[utt_id] = offset
             ends = [end for _, _, end in records]
         return ends
-
-
-def _check_row(utt_id: str, semantic_T: np.ndarray, codes_TQ: np.ndarray | None, *, with_codes: bool) -> None:
-    """Refuse what ``read_dump`` would refuse."""
-    if not len(semantic_T):
-        raise DataError(f"{utt_id} has no tokens; remove the utterance")
-    if with_codes and (codes_TQ is None or len(codes_TQ) != len(semantic_T)):
-        found = "no" if codes_TQ is None else str(len(codes_TQ))
-        raise DataError(f"{utt_id} has {len(semantic_T)} semantic tokens and {found} acoustic frames; they must agree")
 
 
 def _read_arrays(scp: Path, *, columns: int | None) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -254,13 +283,16 @@ def _check_array(array: np.ndarray, columns: int | None, *, where: str) -> None:
         raise DataError(f"{where} is empty; remove the utterance and extract again")
 
 
-def _check_aligned(folder: Path, semantic: tuple[list[str], np.ndarray], codes: tuple[list[str], np.ndarray]) -> None:
-    """Semantic tokens and codes must list the same utterances with the same numbers of frames."""
+def _check_aligned(
+    folder: Path,
+    semantic: tuple[list[str], np.ndarray],
+    codes: tuple[list[str], np.ndarray],
+    *,
+    rates: FrameRates,
+) -> None:
+    """Semantic tokens and codes must list the same utterances, each as long in both."""
     if semantic[0] != codes[0]:
         odd = sorted(set(semantic[0]) ^ set(codes[0])) or ["the order of the lines"]
         raise DataError(f"{folder}: semantic.scp and codes.scp differ, first at {odd[0]}; extract the tokens again")
-    for index in np.flatnonzero(semantic[1] != codes[1])[:1]:
-        raise DataError(
-            f"{folder}: {semantic[0][index]} has {semantic[1][index]} semantic tokens and {codes[1][index]} frames of "
-            "codes; extract the tokens again"
-        )
+    for utt_id, semantic_frames, frames in zip(semantic[0], semantic[1].tolist(), codes[1].tolist(), strict=True):
+        rates.check(semantic_frames, frames, name=f"{folder}: {utt_id}")

@@ -3,7 +3,6 @@
 Shapes: N samples, T frames, D features, C channels of the first convolution.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -16,6 +15,7 @@ from torch import nn
 from tokenchain_toolkit.config.tokenizer import SslConfig
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.features.chunking import Chunk, cut_into_chunks
+from tokenchain_toolkit.files import digest_of_tensors
 
 STATISTICS_FRAMES = 200_000  # of the first convolution at once; 512 channels of them take 0.4 GB
 
@@ -47,7 +47,7 @@ class SslFeatures:
         self.device = device
         self._preprocess, self._model = _load(config.model)
         self._check()
-        self._digest = _digest(self._model)
+        self._digest = digest_of_tensors(self._model.state_dict())
         # The layers above are not needed. One of them stays: large models normalise what their last layer gives.
         del self._model.encoder.layers[config.layer + 1 :]
         self._model.to(device=device, dtype=getattr(torch, config.dtype)).eval()
@@ -170,14 +170,6 @@ class _FixedNorm(nn.Module):
     def forward(self, states_BCT: torch.Tensor) -> torch.Tensor:
         """The normalised states."""
         return states_BCT * self.scale_C1 + self.shift_C1
-
-
-def _digest(model: nn.Module) -> str:
-    """SHA-256 over the names and values of all weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _load(model: str) -> tuple[Any, Any]:

@@ -19,6 +19,7 @@ from tokenchain_toolkit.config.asr import ASRModelConfig
 from tokenchain_toolkit.config.load import merge_into
 from tokenchain_toolkit.config.s2a import S2AModelConfig
 from tokenchain_toolkit.config.t2s import T2SModelConfig
+from tokenchain_toolkit.data.frame_rates import FrameRates
 from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import atomic_path, read_json, write_json
@@ -74,6 +75,7 @@ def build_model(
         num_semantic=num_semantic,
         num_quantizers=acoustic["num_quantizers"],
         codebook_size=acoustic["codebook_size"],
+        tokens_per_frame=FrameRates.of(manifest).tokens_per_frame,
     )
 
 

@@ -26,7 +26,7 @@ def decode_codes(
 
     Args:
         s2a: In evaluation mode.
-        semantic_BN: Semantic tokens of prompt and target.
+        semantic_BN: Semantic tokens of prompt and target, (B, N) or (B, N, k).
         prompt_codes_BNQ: Codes of the prompt; values at target frames do not matter.
         lengths_B: Real frames of both together.
         prompt_lengths_B: Frames of the prompt.
@@ -36,7 +36,7 @@ def decode_codes(
     Returns:
         Shape (B, N, Q).
     """
-    frame_N = torch.arange(semantic_BN.shape[1], device=semantic_BN.device)
+    frame_N = torch.arange(prompt_codes_BNQ.shape[1], device=semantic_BN.device)
     is_target_BN = (frame_N >= prompt_lengths_B[:, None]) & (frame_N < lengths_B[:, None])
     codes_BNQ = prompt_codes_BNQ.clone()
     for level in range(s2a.num_quantizers):

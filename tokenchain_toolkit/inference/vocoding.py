@@ -14,6 +14,7 @@ from tokenchain_toolkit.config.training import DataConfig
 from tokenchain_toolkit.data.audio import write_audio
 from tokenchain_toolkit.data.corpus import load_corpus
 from tokenchain_toolkit.data.dataset import Example, TokenDataset, collate
+from tokenchain_toolkit.data.frame_rates import FrameRates
 from tokenchain_toolkit.data.kaldi import read_data_dir, read_table, write_data_dir, write_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
@@ -105,9 +106,10 @@ def synthesize_shard(  # noqa: PLR0913
 ) -> None:
     """Synthesize some utterances of a dump; runs in a job of its own."""
     torch.set_num_threads(num_threads)
-    loaded = load_tokenizer(Path(tokenizer))
+    loaded = load_tokenizer(Path(tokenizer), device=device)
     tokens = read_dump(Path(dump), with_codes=s2a is None)
     if s2a is None:
+        semantic = [tokens.semantic_of(index) for index in indices]
         codes = [tokens.codes_of(index) for index in indices]
     else:
         model = load_model(Path(s2a), kind="s2a").module
@@ -115,11 +117,12 @@ def synthesize_shard(  # noqa: PLR0913
         examples = _prompted(
             tokens, indices, Path(prompt_dump or ""), Path(data), merge_into(S2ADecodingConfig, config)
         )
+        semantic = [example.semantic_T for example in examples]
         codes = predict_codes(model.to(device), examples, config=merge_into(S2ADecodingConfig, config))
     rows = {}
-    for index, samples_N in zip(indices, loaded.decode_codes(codes), strict=True):
+    for index, samples_N in zip(indices, loaded.decode(semantic, codes), strict=True):
         path = (Path(out) / "wav" / f"{tokens.utt_ids[index]}.wav").absolute()
-        write_audio(path, samples_N, sample_rate=loaded.sample_rate)
+        write_audio(path, samples_N, sample_rate=loaded.output_rate)
         rows[tokens.utt_ids[index]] = str(path)
     write_table(Path(out) / name, rows)
 
@@ -156,10 +159,12 @@ def _prompted(
     corpus = load_corpus(prompt_dump, data, with_codes=True)
     lengths = DataConfig(min_prompt_frames=config.prompt_frames, max_prompt_frames=config.prompt_frames)
     prompts = TokenDataset(corpus, lengths, seed=config.seed, epoch=0)
+    rates = FrameRates.of(corpus.dump.manifest)
     place = {utt_id: position for position, utt_id in enumerate(corpus.dump.utt_ids)}
     examples = []
     for index in indices:
         semantic_T = tokens.semantic_of(index)
+        semantic_T = rates.align(semantic_T, rates.acoustic_frames(len(semantic_T)))
         example = prompts[place[tokens.utt_ids[index]]]
         unknown_TQ = np.zeros((len(semantic_T), corpus.dump.codes_of(0).shape[1]), np.int16)
         examples.append(replace(example, semantic_T=semantic_T, codes_TQ=unknown_TQ))

@@ -14,7 +14,7 @@ class TokenBatch:
 
     Attributes:
         utt_ids: Names of the utterances.
-        semantic_BT: Semantic tokens, int64.
+        semantic_BT: Semantic tokens, int64; for S2A (B, T, k) where an acoustic frame is given k of them.
         semantic_lengths_B: Frames.
         text_BL: Text ids, int64; L may be 0 for tasks without text.
         text_lengths_B: Text ids per utterance.
@@ -48,9 +48,17 @@ class TokenBatch:
 
 
 def join_prompt(batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Prompt and target end to end: semantic tokens (B, N), codes (B, N, Q) and lengths (B,)."""
+    """Prompt and target end to end: semantic tokens (B, N) or (B, N, k), codes (B, N, Q) and lengths (B,)."""
     assert batch.codes_BTQ is not None and batch.prompt_codes_BPQ is not None
-    prompt_BPX = torch.cat([batch.prompt_BP[..., None], batch.prompt_codes_BPQ], dim=-1)
-    target_BTX = torch.cat([batch.semantic_BT[..., None], batch.codes_BTQ], dim=-1)
+    prompt_BPk, target_BTk = _in_columns(batch.prompt_BP), _in_columns(batch.semantic_BT)
+    columns = target_BTk.shape[2]
+    prompt_BPX = torch.cat([prompt_BPk, batch.prompt_codes_BPQ], dim=-1)
+    target_BTX = torch.cat([target_BTk, batch.codes_BTQ], dim=-1)
     joined_BNX, lengths_B = pack_left([prompt_BPX, target_BTX], [batch.prompt_lengths_B, batch.semantic_lengths_B])
-    return joined_BNX[..., 0], joined_BNX[..., 1:], lengths_B
+    semantic_BNk = joined_BNX[..., :columns]
+    return semantic_BNk.squeeze(2) if columns == 1 else semantic_BNk, joined_BNX[..., columns:], lengths_B
+
+
+def _in_columns(semantic: torch.Tensor) -> torch.Tensor:
+    """Semantic tokens (B, T) as (B, T, 1); those that have several tokens per frame as they are."""
+    return semantic[..., None] if semantic.dim() == 2 else semantic

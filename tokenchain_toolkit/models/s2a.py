@@ -1,6 +1,7 @@
 """S2A: masked generative model from semantic tokens and an acoustic prompt to acoustic codes (after SoundStorm).
 
-Shapes: B utterances, N frames of prompt and target together, Q quantizers, K codes per quantizer, D features.
+Shapes: B utterances, N frames of prompt and target together, Q quantizers, K codes per quantizer, D features, k
+semantic tokens of one acoustic frame.
 """
 
 from dataclasses import dataclass
@@ -32,16 +33,26 @@ class S2AModel(nn.Module):
         num_semantic: Semantic clusters.
         num_quantizers: Quantizers Q to predict.
         codebook_size: Codes K per quantizer; id K is the mask.
+        tokens_per_frame: Semantic tokens k of one acoustic frame; above 1 where the codec's frame rate is the lower.
     """
 
     level_weights_Q: torch.Tensor
 
-    def __init__(self, config: S2AModelConfig, *, num_semantic: int, num_quantizers: int, codebook_size: int):
+    def __init__(
+        self,
+        config: S2AModelConfig,
+        *,
+        num_semantic: int,
+        num_quantizers: int,
+        codebook_size: int,
+        tokens_per_frame: int = 1,
+    ):
         super().__init__()
+        self.num_semantic, self.tokens_per_frame = num_semantic, tokens_per_frame
         self.num_quantizers = num_quantizers
         self.codebook_size = self.mask_id = codebook_size
         dim = config.hidden_dim
-        self.embed_semantic = nn.Embedding(num_semantic, dim)
+        self.embed_semantic = nn.Embedding(tokens_per_frame * num_semantic, dim)
         self.embed_codes = nn.Embedding(num_quantizers * (codebook_size + 1), dim)
         self.embed_level = nn.Embedding(num_quantizers, dim)
         self.convolution = nn.Conv1d(dim, dim, config.conv_kernel, padding=config.conv_kernel // 2)
@@ -53,7 +64,7 @@ class S2AModel(nn.Module):
         )
         self.heads = nn.Parameter(torch.empty(num_quantizers, dim, codebook_size))
         # Pre-norm layers add outputs of about unit size to the sum of the embeddings: at the usual 0.02 they drown it.
-        nn.init.normal_(self.embed_semantic.weight, std=EMBEDDING_STD)
+        nn.init.normal_(self.embed_semantic.weight, std=EMBEDDING_STD / tokens_per_frame**0.5)
         nn.init.normal_(self.embed_codes.weight, std=EMBEDDING_STD / num_quantizers**0.5)
         nn.init.normal_(self.embed_level.weight, std=EMBEDDING_STD)
         nn.init.normal_(self.heads, std=dim**-0.5)
@@ -67,7 +78,7 @@ class S2AModel(nn.Module):
         """Scores of one quantizer at every frame.
 
         Args:
-            semantic_BN: Semantic tokens of prompt and target.
+            semantic_BN: Semantic tokens of prompt and target, (B, N) or (B, N, k).
             codes_BNQ: Codes known so far; ``mask_id`` elsewhere.
             lengths_B: Real frames; what lies beyond them has no influence.
             level_B: Quantizer to predict in each utterance.
@@ -77,7 +88,10 @@ class S2AModel(nn.Module):
         """
         is_real_BN = valid_mask(lengths_B, semantic_BN.shape[1])
         offsets_Q = torch.arange(self.num_quantizers, device=codes_BNQ.device) * (self.codebook_size + 1)
-        states_BND = self.embed_semantic(semantic_BN) + self.embed_codes(codes_BNQ + offsets_Q).sum(2)
+        semantic_BNk = semantic_BN.reshape(*codes_BNQ.shape[:2], self.tokens_per_frame)
+        offsets_k = torch.arange(self.tokens_per_frame, device=semantic_BN.device) * self.num_semantic
+        states_BND = self.embed_semantic(semantic_BNk + offsets_k).sum(2)
+        states_BND = states_BND + self.embed_codes(codes_BNQ + offsets_Q).sum(2)
         states_BND = (states_BND + self.embed_level(level_B)[:, None]) * is_real_BN[..., None]
         states_BND = states_BND + F.gelu(self.convolution(states_BND.transpose(1, 2)).transpose(1, 2))
         states_BND = states_BND + sinusoids(states_BND.shape[1], states_BND.shape[2], states_BND.device)
@@ -105,7 +119,7 @@ class S2AModel(nn.Module):
             prompt_lengths_B: Frames that belong to the prompt.
             generator: Randomness of quantizers and masks.
         """
-        batch_size, length = semantic_BN.shape
+        batch_size, length = codes_BNQ.shape[:2]
         device = semantic_BN.device
         level_B = torch.multinomial(self.level_weights_Q, batch_size, replacement=True, generator=generator)
         ratio_B = cosine_mask_ratio(torch.rand(batch_size, generator=generator, device=device))

@@ -1,74 +1,74 @@
 """A page on the tokens of some dumps: one table to compare tokenizers by, and plots of how they use their codebooks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tokenchain_toolkit.data.manifest import read_manifest
-from tokenchain_toolkit.data.token_dump import MANIFEST, TokenDump, read_dump
 from tokenchain_toolkit.files import atomic_path, write_json, write_text
-from tokenchain_toolkit.metrics.phones import Interval, PhoneAgreement, phone_agreement, read_phones
-from tokenchain_toolkit.metrics.token_statistics import CodebookStatistics, codebook_statistics, run_lengths
+from tokenchain_toolkit.metrics.phones import read_phones
+from tokenchain_toolkit.report.token_facts import TokenFacts, TokenSources, measure_tokens
 
 LONGEST_RUN = 20  # Frames; longer runs share the last bar of the plot.
+NOTES = """Phones are those that the data directory's `phones` names at the middle of each frame. bits/s is the sum over
+all codebooks of entropy times frame rate. The unit edit distance counts edits between de-duplicated tokens of clean and
+of distorted audio per unit of the clean one. PESQ to WER are of the codec's round trip. The speaker probe is a linear
+one on how often each token occurs; the content probe is a small LSTM with CTC, trained on four fifths of the set: both
+tell tokenizers apart and are not the best that could be reached. ↑ more is better, ↓ less is better."""
 
 
-@dataclass(frozen=True)
-class TokenFacts:
-    """What is reported of one dump."""
-
-    name: str
-    hours: float
-    codebooks: dict[str, CodebookStatistics]
-    runs: np.ndarray
-    phones: PhoneAgreement | None
-
-
-def report_tokens(dumps: list[Path], out: Path, *, data: Path | None) -> None:
+def report_tokens(
+    sources: list[TokenSources], out: Path, *, data: Path | None, max_utts: int = 40, with_probes: bool = False
+) -> None:
     """Write ``tokens.md``, ``tokens.json`` and ``tokens.png``.
 
     Args:
-        dumps: Token dumps of the same set by several tokenizers, or of several sets.
+        sources: Dumps of one set by several tokenizers, or of several sets, with what else they can be measured by.
         out: Folder to write to.
-        data: Data directory whose ``phones`` say what was spoken when, if it has them.
+        data: Data directory of their utterances; its ``phones`` say what was spoken when, if it has them.
+        max_utts: Utterances of what needs audio.
+        with_probes: Train the probes for speaker and content.
+
+    Raises:
+        DataError: A part needs a data directory, and there is none.
     """
     phones = read_phones(data / "phones") if data and (data / "phones").is_file() else None
-    facts = [_facts_of(folder, phones) for folder in dumps]
+    facts = [
+        measure_tokens(one, data=data, phones=phones, max_utts=max_utts, with_probes=with_probes) for one in sources
+    ]
     write_text(out / "tokens.md", _page(facts))
     write_json(out / "tokens.json", [_row(fact) for fact in facts])
     _draw(facts, out / "tokens.png")
 
 
-def _facts_of(folder: Path, phones: Mapping[str, list[Interval]] | None) -> TokenFacts:
-    """Everything of one dump."""
-    dump = read_dump(folder, with_codes=bool(read_manifest(folder / MANIFEST).get("acoustic")))
-    frame_rate = float(dump.manifest["semantic"]["frame_rate"])
-    return TokenFacts(
-        name=str(folder),
-        hours=len(dump.semantic) / frame_rate / 3600,
-        codebooks=_codebooks(dump, frame_rate),
-        runs=run_lengths(dump.semantic, dump.offsets),
-        phones=phone_agreement(dump, phones, frame_rate=frame_rate) if phones else None,
-    )
+def _measures(fact: TokenFacts) -> dict[str, float | None]:
+    """The lines of the table."""
+    phones, sound, distances = fact.phones, fact.reconstruction, fact.robustness or {}
+    lines: dict[str, float | None] = {
+        "hours": fact.hours,
+        "mean run (frames)": float(fact.runs.mean()),
+        "bits/s": sum(one.bits_per_second for one in fact.codebooks.values()),
+        "dead semantic tokens ↓": fact.codebooks["semantic"].dead,
+        "phone purity ↑": phones.phone_purity if phones else None,
+        "cluster purity ↑": phones.cluster_purity if phones else None,
+        "PNMI ↑": phones.pnmi if phones else None,
+    }
+    lines |= {f"unit edit distance, {name} ↓": distance for name, distance in distances.items()}
+    lines |= {
+        "PESQ ↑": sound.pesq if sound else None,
+        "STOI ↑": sound.stoi if sound else None,
+        "mel distance (dB) ↓": sound.mel_distance if sound else None,
+        "gross pitch error ↓": sound.gross_pitch_error if sound else None,
+        "resynthesis WER ↓": fact.resynthesis_wer.value if fact.resynthesis_wer else None,
+        "speaker probe, accuracy ↓": fact.speaker_accuracy,
+        "speaker probe, chance": fact.speaker_chance,
+        "content probe, CER ↓": fact.content_cer,
+    }
+    return lines
 
 
-def _codebooks(dump: TokenDump, frame_rate: float) -> dict[str, CodebookStatistics]:
-    """Statistics of the semantic tokens and of each quantizer."""
-    size = int(dump.manifest["semantic"]["num_clusters"])
-    found = {"semantic": codebook_statistics(dump.semantic, size=size, frame_rate=frame_rate)}
-    if dump.codes is not None:
-        acoustic = dump.manifest["acoustic"]
-        for level in range(dump.codes.shape[1]):
-            found[f"quantizer {level}"] = codebook_statistics(
-                dump.codes[:, level], size=int(acoustic["codebook_size"]), frame_rate=float(acoustic["frame_rate"])
-            )
-    return found
-
-
-def _row(facts: TokenFacts) -> dict[str, Any]:
+def _row(fact: TokenFacts) -> dict[str, Any]:
     """One dump as plain values."""
     codebooks = {
         name: {
@@ -78,27 +78,23 @@ def _row(facts: TokenFacts) -> dict[str, Any]:
             "dead": one.dead,
             "bits_per_second": one.bits_per_second,
         }
-        for name, one in facts.codebooks.items()
+        for name, one in fact.codebooks.items()
     }
-    row = {"dump": facts.name, "hours": facts.hours, "codebooks": codebooks, "mean_run": float(facts.runs.mean())}
-    return row | {"phones": vars(facts.phones) if facts.phones else None}
+    measures = {name.rstrip(" ↑↓"): value for name, value in _measures(fact).items() if value is not None}
+    known = {name: value for name, value in measures.items() if not math.isnan(value)}
+    return {"dump": fact.name, "hours": fact.hours, "codebooks": codebooks, "measures": known}
 
 
 def _page(facts: list[TokenFacts]) -> str:
     """The Markdown page."""
-    lines = ["# Tokens", "", "| dump | hours | phone purity | cluster purity | PNMI | mean run (frames) | bits/s |"]
-    lines += ["|---|---:|---:|---:|---:|---:|---:|"]
-    for fact in facts:
-        phones = fact.phones
-        agreement = [phones.phone_purity, phones.cluster_purity, phones.pnmi] if phones else []
-        cells = [f"{value:.3f}" for value in agreement] or ["–"] * 3
-        bits = sum(one.bits_per_second for one in fact.codebooks.values())
-        lines.append(f"| {fact.name} | {fact.hours:.2f} | {' | '.join(cells)} | {fact.runs.mean():.2f} | {bits:.0f} |")
-    lines += [
-        "",
-        "Phones are those that the data directory's `phones` names at the middle of each frame; bits/s is the",
-    ]
-    lines += ["sum over all codebooks of entropy times frame rate.", "", "![Use of the codebooks](tokens.png)", ""]
+    tables = [_measures(fact) for fact in facts]
+    lines = ["# Tokens", "", "| measure | " + " | ".join(fact.name for fact in facts) + " |"]
+    lines += ["|---|" + "---:|" * len(facts)]
+    for name in dict.fromkeys(name for table in tables for name in table):
+        values = [table.get(name) for table in tables]
+        if any(value is not None for value in values):
+            lines.append(f"| {name} | " + " | ".join(_shown(value) for value in values) + " |")
+    lines += ["", NOTES, "", "![Use of the codebooks](tokens.png)", ""]
     for fact in facts:
         lines += [f"## {fact.name}", "", "| codebook | entries | dead | entropy (bits) | perplexity | bits/s |"]
         lines += ["|---|---:|---:|---:|---:|---:|"]
@@ -107,6 +103,13 @@ def _page(facts: list[TokenFacts]) -> str:
             lines.append(f"| {name} | {len(one.counts_K)} | {one.dead} | {figures} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _shown(value: float | None) -> str:
+    """A figure of the table."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3f}"
 
 
 def _draw(facts: list[TokenFacts], path: Path) -> None:

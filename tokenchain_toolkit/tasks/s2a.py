@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from tokenchain_toolkit.config.s2a import S2AConfig
+from tokenchain_toolkit.data.frame_rates import FrameRates
 from tokenchain_toolkit.models.batch import TokenBatch, join_prompt
 from tokenchain_toolkit.models.s2a import S2AModel, S2AOutput
 from tokenchain_toolkit.tasks.base import BaseTask
@@ -25,6 +26,7 @@ class S2ATask(BaseTask):
             num_semantic=manifest["semantic"]["num_clusters"],
             num_quantizers=manifest["acoustic"]["num_quantizers"],
             codebook_size=manifest["acoustic"]["codebook_size"],
+            tokens_per_frame=FrameRates.of(manifest).tokens_per_frame,
         )
 
     def training_step(self, batch: TokenBatch, batch_idx: int) -> torch.Tensor:

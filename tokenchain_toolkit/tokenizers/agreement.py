@@ -52,11 +52,13 @@ def compare_modes(
         the half precision.
 
     Raises:
-        DataError: There are no utterances, or one cannot be read.
+        DataError: There are no utterances, one cannot be read, or the tokens are those of a codec.
     """
     if not wavs:
         raise DataError("no utterances to compare tokens on; name a data directory with a wav.scp")
     config = load_config(TokenizerConfig, tokenizer / CONFIG)
+    if config.semantic.kind == "codec":
+        raise DataError(f"{tokenizer}: its semantic tokens are the codec's, which takes utterances one by one only")
     kmeans = load_kmeans(tokenizer / KMEANS)
     samples = [read_audio(path, sample_rate=config.sample_rate) for path in wavs.values()]
     full = _with_ssl(config, dtype="float32", chunk_seconds=WHOLE)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.data.kaldi import read_rows
 from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
@@ -16,6 +15,7 @@ from tokenchain_toolkit.tokenizers.tokenizer import Tokenizer, load_tokenizer
 
 LOG = logging.getLogger(__name__)
 SKIPPED = "skipped"
+AudioRow = tuple[str, str, float]  # utt_id, audio file, speed
 EXAMPLES = 3  # Utterances that a message names.
 
 
@@ -25,6 +25,7 @@ def extract_tokens(
     out: Path,
     *,
     workers: Workers,
+    speeds: Mapping[str, float] | None = None,
     device: str = "cpu",
     max_skipped: float = 0.01,
 ) -> int:
@@ -35,6 +36,7 @@ def extract_tokens(
         wavs: Audio file of each utterance.
         out: ``dump/<tokenizer>/<set>``.
         workers: Where the shards run.
+        speeds: Factor at which each utterance is played; None for 1.
         device: Torch device of an SSL model.
         max_skipped: Largest share of skipped utterances, in [0, 1].
 
@@ -48,7 +50,8 @@ def extract_tokens(
         raise DataError(f"{out}: wav.scp lists no utterances; run the data preparation stage")
     manifest = read_manifest(tokenizer / MANIFEST)
     kinds = [SEMANTIC, CODES] if manifest["acoustic"] else [SEMANTIC]
-    shards = _make_shards(tokenizer, wavs, out, kinds=kinds, workers=workers, device=device)
+    rows = [(utt_id, path, speeds[utt_id] if speeds else 1.0) for utt_id, path in wavs.items()]
+    shards = _make_shards(tokenizer, rows, out, kinds=kinds, workers=workers, device=device)
     run_shards(extract_shard, shards, folder=out, workers=workers)
     skipped = read_skipped(out, shards)
     _check_skipped(out, skipped, shards, total=len(wavs), max_skipped=max_skipped)
@@ -59,12 +62,12 @@ def extract_tokens(
     return len(skipped)
 
 
-def extract_shard(*, tokenizer: str, rows: list[list[str]], out: str, name: str, num_threads: int, device: str) -> None:
+def extract_shard(*, tokenizer: str, rows: list[AudioRow], out: str, name: str, num_threads: int, device: str) -> None:
     """Write the arks of one shard and the list of what it skipped; after a kill, only the utterances that miss.
 
     Args:
         tokenizer: Folder of the tokenizer.
-        rows: [utt_id, audio file] of each utterance.
+        rows: Utterance, audio file and speed.
         out: Folder of the dump.
         name: Of the shard.
         num_threads: Threads for torch.
@@ -75,7 +78,7 @@ def extract_shard(*, tokenizer: str, rows: list[list[str]], out: str, name: str,
     torch.set_num_threads(num_threads)
     loaded = _load_once(tokenizer, device)
     skipped: list[tuple[str, str]] = []
-    with ArkWriter(Path(out), with_codes=loaded.codec is not None, suffix=f".{name}", resume=True) as writer:
+    with ArkWriter(Path(out), rates=loaded.rates, suffix=f".{name}", resume=True) as writer:
         missing = [row for row in rows if row[0] not in writer]
         for utt_id, semantic_T, codes_TQ in _encode(loaded, missing, skipped):
             writer.add(utt_id, semantic_T, codes_TQ)
@@ -90,12 +93,11 @@ def _load_once(folder: str, device: str) -> Tokenizer:
     return load_tokenizer(Path(folder), device=device)
 
 
-def _encode(tokenizer: Tokenizer, rows: list[list[str]], skipped: list[tuple[str, str]]) -> Iterator[Row]:
+def _encode(tokenizer: Tokenizer, rows: list[AudioRow], skipped: list[tuple[str, str]]) -> Iterator[Row]:
     """Tokens of every usable utterance; the others are added to ``skipped``."""
-    for utt_id, path in rows:
+    for utt_id, path, speed in rows:
         try:
-            samples_N = read_audio(path, sample_rate=tokenizer.sample_rate)
-            [(semantic_T, codes_TQ)] = tokenizer.encode([samples_N], utt_ids=[utt_id])
+            semantic_T, codes_TQ = tokenizer.encode_file(path, name=utt_id, speed=speed)
         except DataError as error:
             skipped.append((utt_id, str(error)))
             continue
@@ -104,7 +106,7 @@ def _encode(tokenizer: Tokenizer, rows: list[list[str]], skipped: list[tuple[str
 
 def _make_shards(
     tokenizer: Path,
-    wavs: Mapping[str, str],
+    rows: list[AudioRow],
     out: Path,
     *,
     kinds: list[str],
@@ -112,8 +114,7 @@ def _make_shards(
     device: str,
 ) -> list[Shard]:
     """Cut the set into shards of neighbouring utterances."""
-    size = shard_size(len(wavs))
-    rows = [[utt_id, path] for utt_id, path in wavs.items()]
+    size = shard_size(len(rows))
     shards = []
     for start in range(0, len(rows), size):
         name = f"{start // size:05d}"

@@ -15,9 +15,10 @@ from tokenchain_toolkit.data.manifest import write_manifest
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.features.interface import FeatureExtractor, build_features
 from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.tokenizers.codec import CODEC, SPECTRAL_RVQ, load_codec
 from tokenchain_toolkit.tokenizers.kmeans import Kmeans, KmeansLearner, seed_stability
 from tokenchain_toolkit.tokenizers.spectral_rvq import LogMel, learn_spectral_rvq, spectral_settings
-from tokenchain_toolkit.tokenizers.tokenizer import CODEC, CONFIG, KMEANS, MANIFEST, tokenizer_manifest
+from tokenchain_toolkit.tokenizers.tokenizer import CONFIG, KMEANS, MANIFEST, tokenizer_manifest
 
 LOG = logging.getLogger(__name__)
 LEARNING = "learning.json"
@@ -28,7 +29,9 @@ STABILITY_FRAMES = 20_000
 
 
 def learn_tokenizer(config: TokenizerConfig, wavs: Mapping[str, str], out: Path, *, device: str = "cpu") -> None:
-    """Learn k-means and, if enabled, the codec, and write them with manifest, configuration and ``learning.json``.
+    """Learn k-means and the spectral codec, write them with manifest, configuration and ``learning.json``.
+
+    A pretrained codec is loaded and named by the manifest; a semantic half that is its first codebook needs no k-means.
 
     k-means learns from a stream of blocks of at most ``kmeans.memory_gb``, whatever the size of the corpus; a killed
     run goes on from its last block. The inertia in ``learning.json`` is that of the last block.
@@ -41,24 +44,35 @@ def learn_tokenizer(config: TokenizerConfig, wavs: Mapping[str, str], out: Path,
 
     Raises:
         DataError: No utterance is readable, or there are fewer frames than clusters.
-        ConfigError: The SSL model cannot be loaded.
+        ConfigError: The SSL model or the pretrained codec cannot be loaded.
     """
-    features = build_features(config, device=device)
     reader = _Reader(wavs, sample_rate=config.sample_rate, seed=config.semantic.kmeans.seed)
-    kmeans, facts = _learn_semantic(config.semantic.kmeans, reader, features, out, device=device)
-    kmeans.save(out / KMEANS)
+    features = None
+    facts: dict[str, Any] = {}
+    if config.semantic.kind != "codec":
+        features = build_features(config, device=device)
+        kmeans, facts = _learn_semantic(config.semantic.kmeans, reader, features, out, device=device)
+        kmeans.save(out / KMEANS)
+    codec = None
     if config.codec.enabled:
-        log_mel_NM = _codec_frames(config, reader)
-        LOG.info("codec: %d quantizers from %d frames", config.codec.num_quantizers, len(log_mel_NM))
-        codec = learn_spectral_rvq(log_mel_NM, config)
-        facts["codec_error_db"] = codec.distortions(log_mel_NM)
-        errors = ", ".join(f"{error:.2f}" for error in facts["codec_error_db"])
-        LOG.info("codec: log-mel error in dB by quantizers used: %s", errors)
-        codec.save(out / CODEC)
+        if config.codec.kind == SPECTRAL_RVQ:
+            facts["codec_error_db"] = _learn_codec(config, reader, out)
+        codec = load_codec(config.codec, out, device=device)
     save_config(config, out / CONFIG)
     write_json(out / LEARNING, facts)
-    write_manifest(out / MANIFEST, tokenizer_manifest(out, config, features))
+    write_manifest(out / MANIFEST, tokenizer_manifest(out, config, features, codec))
     (out / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _learn_codec(config: TokenizerConfig, reader: "_Reader", out: Path) -> list[float]:
+    """Learn the spectral codec and write it; returns its error in dB by the number of quantizers used."""
+    log_mel_NM = _codec_frames(config, reader)
+    LOG.info("codec: %d quantizers from %d frames", config.codec.num_quantizers, len(log_mel_NM))
+    codec = learn_spectral_rvq(log_mel_NM, config)
+    errors = codec.distortions(log_mel_NM)
+    LOG.info("codec: log-mel error in dB by quantizers used: %s", ", ".join(f"{error:.2f}" for error in errors))
+    codec.save(out / CODEC)
+    return errors
 
 
 class _Reader:

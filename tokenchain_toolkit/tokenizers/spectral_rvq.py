@@ -3,9 +3,11 @@
 Shapes: N samples, T frames, F frequency bins, M mel bands, Q quantizers, K codebook entries.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +16,9 @@ from tokenchain_toolkit.config.tokenizer import TokenizerConfig
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.features.framing import magnitude_spectrogram, mel_matrix
 from tokenchain_toolkit.files import atomic_path
+from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, check_codes
 from tokenchain_toolkit.tokenizers.griffin_lim import griffin_lim, invert_mel
 from tokenchain_toolkit.tokenizers.kmeans import Kmeans, learn_kmeans
-
-KIND = "spectral_rvq"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,10 @@ class SpectralRvq:
         self.frame_rate = settings.sample_rate / settings.hop_length
         self.log_mel = LogMel(settings)
 
+    def describe(self) -> dict[str, Any]:
+        """A hash of the codebooks; the settings lie in their file and change with them."""
+        return {"weights_sha256": hashlib.sha256(self._content()).hexdigest()}
+
     def encode(self, samples_N: np.ndarray) -> np.ndarray:
         """Codes of one utterance, int16 of shape (ceil(N / hop), Q)."""
         return self.quantize(self.log_mel.analyse(samples_N))
@@ -120,13 +125,7 @@ class SpectralRvq:
 
     def dequantize(self, codes_TQ: np.ndarray) -> np.ndarray:
         """Log-mel frames of codes, float32 of shape (T, M)."""
-        if codes_TQ.ndim != 2 or not len(codes_TQ) or not 1 <= codes_TQ.shape[1] <= self.num_quantizers:
-            raise DataError(f"codes of shape {codes_TQ.shape} are not (T, 1..{self.num_quantizers}) with T > 0")
-        if codes_TQ.min() < 0 or codes_TQ.max() >= self.codebook_size:
-            raise DataError(
-                f"codes span {codes_TQ.min()}..{codes_TQ.max()}, the codebook has 0..{self.codebook_size - 1}; "
-                "they are another codec's, or hold mask tokens"
-            )
+        check_codes(codes_TQ, num_quantizers=self.num_quantizers, codebook_size=self.codebook_size)
         levels = np.arange(codes_TQ.shape[1])
         return self.codebooks_QKM[levels, codes_TQ].sum(axis=1, dtype=np.float32)
 
@@ -141,12 +140,16 @@ class SpectralRvq:
 
     def save(self, path: Path) -> None:
         """Write ``codec.safetensors``: the codebooks, and the settings in its header."""
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(self._content())
+
+    def _content(self) -> bytes:
+        """Of ``codec.safetensors``."""
         from safetensors.numpy import save
 
-        with atomic_path(path) as temporary:
-            # One entry: several would come in another order, and so give another file hash, each time.
-            facts = json.dumps({"kind": KIND, "settings": asdict(self.settings)}, sort_keys=True)
-            temporary.write_bytes(save({"codebooks": self.codebooks_QKM}, metadata={"codec": facts}))
+        # One entry: several would come in another order, and so give another hash, each time.
+        facts = json.dumps({"kind": SPECTRAL_RVQ, "settings": asdict(self.settings)}, sort_keys=True)
+        return save({"codebooks": self.codebooks_QKM}, metadata={"codec": facts})
 
 
 def load_spectral_rvq(path: Path) -> SpectralRvq:
@@ -162,8 +165,10 @@ def load_spectral_rvq(path: Path) -> SpectralRvq:
     try:
         with safe_open(path, framework="np") as archive:
             facts = json.loads((archive.metadata() or {}).get("codec", "{}"))
-            if facts.get("kind") != KIND:
-                raise DataError(f"{path}: a codec of kind {facts.get('kind')}, not {KIND}; run learn_tokenizer again")
+            if facts.get("kind") != SPECTRAL_RVQ:
+                raise DataError(
+                    f"{path}: a codec of kind {facts.get('kind')}, not {SPECTRAL_RVQ}; run learn_tokenizer again"
+                )
             return SpectralRvq(archive.get_tensor("codebooks"), SpectralSettings(**facts["settings"]))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); run learn_tokenizer again with --overwrite") from error

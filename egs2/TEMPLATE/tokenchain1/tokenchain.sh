@@ -3,7 +3,7 @@
 # command (`python3 -m tokenchain_toolkit.bin.<stage> --help`) that skips what is up to date and goes on after a kill.
 set -euo pipefail
 
-stages=(data validate learn_tokenizer extract_tokens train_bpe train_asr train_t2s train_chain train_s2a
+stages=(data validate learn_tokenizer extract_tokens make_units train_bpe train_asr train_t2s train_chain train_s2a
     decode_asr decode_t2s synthesize score report)
 
 stage=1                      # first stage, by number or name
@@ -152,8 +152,27 @@ is_stage() {
     echo "== stage $number: $1"
 }
 
-training_sets=(--train_data "data/$train_set" --train_dump "$dump/$train_set"
-    --valid_data "data/$valid_set" --valid_dump "$dump/$valid_set")
+# ASR and T2S work on units instead of frames where the corpus has a conf/units.yaml. Of a dump X, the units lie in
+# X_units; of the units Y that T2S draws, the frames lie in Y_frames. S2A always works on frames.
+has_units=false
+[[ ! -f $conf/units.yaml ]] || has_units=true
+units_of() {
+    if [[ $has_units == true ]]; then echo "$1_units"; else echo "$1"; fi
+}
+frames_of() {
+    if [[ $has_units == true ]]; then echo "$1_frames"; else echo "$1"; fi
+}
+
+# convert DUMP OUT ARGUMENTS...: a dump of units from one of frames, or with --expand the other way; nothing without units
+convert() {
+    local from=$1 to=$2
+    shift 2
+    [[ $has_units == false ]] || call convert_units --units "$exp/units_$tag" --dump "$from" --out "$to" "$@" "${redo[@]}"
+}
+
+training_data=(--train_data "data/$train_set" --valid_data "data/$valid_set")
+training_sets=("${training_data[@]}" --train_dump "$(units_of "$dump/$train_set")"
+    --valid_dump "$(units_of "$dump/$valid_set")")
 
 # recognise DUMP OUT: with the pretrained ASR, which no chain has changed
 recognise() {
@@ -180,6 +199,17 @@ if is_stage extract_tokens; then
     done
 fi
 
+if is_stage make_units; then
+    if [[ $has_units == true ]]; then
+        call learn_units --config "$conf/units.yaml" --dump "$dump/$train_set" --out "$exp/units_$tag" "${redo[@]}"
+    else
+        echo "no $conf/units.yaml, so ASR and T2S work on frames"
+    fi
+    for set in "${all_sets[@]}"; do
+        convert "$dump/$set" "$(units_of "$dump/$set")"
+    done
+fi
+
 if is_stage train_bpe; then
     call train_bpe --config "$conf/bpe.yaml" --out "$token_list" "${redo[@]}" --text "data/$train_set/text"
 fi
@@ -202,15 +232,16 @@ fi
 
 # What follows up to decode_t2s needs the chains at most, so it may run beside S2A's training.
 if is_stage train_s2a; then
-    beside train_s2a --config "$conf/train_s2a.yaml" "${training_sets[@]}" --out "$exp/s2a" "${redo[@]}"
+    beside train_s2a --config "$conf/train_s2a.yaml" "${training_data[@]}" --train_dump "$dump/$train_set" \
+        --valid_dump "$dump/$valid_set" --out "$exp/s2a" "${redo[@]}"
 fi
 
 if is_stage decode_asr; then
     for set in "${test_names[@]}"; do
-        recognise "$dump/$set" "$exp/asr/decode_$set"
+        recognise "$(units_of "$dump/$set")" "$exp/asr/decode_$set"
         for chain in "${chain_names[@]}"; do
-            beside decode_asr --config "$conf/decode_asr.yaml" --model "$exp/chain_$chain/asr" --dump "$dump/$set" \
-                --out "$exp/chain_$chain/decode_$set" "${few_jobs[@]}" "${redo[@]}"
+            beside decode_asr --config "$conf/decode_asr.yaml" --model "$exp/chain_$chain/asr" \
+                --dump "$(units_of "$dump/$set")" --out "$exp/chain_$chain/decode_$set" "${few_jobs[@]}" "${redo[@]}"
         done
     done
 fi
@@ -219,7 +250,7 @@ if is_stage decode_t2s; then
     for set in "${synth_names[@]}"; do
         for chain in "${chain_names[@]}"; do
             beside decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/chain_$chain/t2s" --data "data/$set" \
-                --dump "$dump/$set" --out "$exp/chain_$chain/t2s_$set" --device "$device" "${redo[@]}"
+                --dump "$(units_of "$dump/$set")" --out "$exp/chain_$chain/t2s_$set" --device "$device" "${redo[@]}"
         done
     done
 fi
@@ -230,8 +261,9 @@ if is_stage synthesize; then
         call synthesize --tokenizer "$tokenizer" --dump "$dump/$set" --data "data/$set" \
             --out "$exp/codec/synth_$set" "${jobs[@]}" "${redo[@]}"
         for chain in "${chain_names[@]}"; do
+            convert "$exp/chain_$chain/t2s_$set" "$(frames_of "$exp/chain_$chain/t2s_$set")" --expand
             beside synthesize --config "$conf/synthesize.yaml" --tokenizer "$tokenizer" --s2a "$exp/s2a" \
-                --dump "$exp/chain_$chain/t2s_$set" --prompt_dump "$dump/$set" --data "data/$set" \
+                --dump "$(frames_of "$exp/chain_$chain/t2s_$set")" --prompt_dump "$dump/$set" --data "data/$set" \
                 --max_utts "$synth_utts" --out "$exp/chain_$chain/synth_$set" "${few_jobs[@]}" "${redo[@]}"
         done
     done
@@ -264,7 +296,8 @@ if is_stage score; then
     wait_for_all
     for set in "${synth_names[@]}"; do
         for experiment in codec "${chain_names[@]/#/chain_}"; do
-            recognise "$exp/$experiment/dump_$set" "$exp/$experiment/synth_decode_$set"
+            convert "$exp/$experiment/dump_$set" "$(units_of "$exp/$experiment/dump_$set")"
+            recognise "$(units_of "$exp/$experiment/dump_$set")" "$exp/$experiment/synth_decode_$set"
         done
         for chain in "${chain_names[@]}"; do
             recognise "$exp/chain_$chain/t2s_$set" "$exp/chain_$chain/t2s_decode_$set"

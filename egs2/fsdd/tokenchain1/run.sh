@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole chain on recordings of real people speaking digits: about 18 minutes on two CPU cores.
+# The whole chain on recordings of real people speaking digits: about 12 minutes on two CPU cores.
 # db.sh says where the recordings are. Options go to tokenchain.sh, for instance: ./run.sh --stage score
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
