@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -141,10 +142,27 @@ def test_stages_are_listed_by_number_and_name():
 def test_a_dry_run_shows_the_commands_of_the_chosen_stages_and_makes_nothing(tmp_path):
     recipe = copy_of("mini_synth", tmp_path)
     before = sorted(recipe.rglob("*"))
-    done = run(recipe, "--dry_run", "--stage", "train_asr", "--stop_stage", "7")
+    done = run(recipe, "--dry_run", "--stage", "train_asr", "--stop_stage", "8")
     commands = [line for line in done.stdout.splitlines() if line.startswith("python3")]
     assert [command.split()[2].rpartition(".")[2] for command in commands] == ["train_asr", "train_t2s"]
     assert sorted(recipe.rglob("*")) == before
+
+
+def test_units_go_to_asr_and_t2s_and_frames_to_s2a_and_the_codec(tmp_path):
+    recipe = copy_of("mini_synth", tmp_path)
+    (recipe / "conf" / "units.yaml").write_text("bpe_vocab_size: 0\n")
+    done = run(recipe, "--dry_run", "--stage", "make_units")
+    dumps: dict[str, set[str]] = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("python3"):
+            words = line.split()
+            named = {word for option, word in pairwise(words) if option in ("--train_dump", "--dump", "--prompt_dump")}
+            dumps.setdefault(words[2].rpartition(".")[2], set()).update(named)
+    on_units = set().union(*(dumps[command] for command in ("train_asr", "train_t2s", "train_chain", "decode_asr")))
+    assert all(name.endswith("_units") or name.endswith("/t2s_read_test") for name in on_units), on_units
+    assert dumps["train_s2a"] == {"dump/mfcc/read_train"}
+    frames = {f"exp/chain_{chain}/t2s_read_test_frames" for chain in ("baseline", "st_argmax")}
+    assert dumps["synthesize"] == {"dump/mfcc/read_test"} | frames
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import transformers
 
+from tokenchain_toolkit.bin import extract_tokens as extract_command
+from tokenchain_toolkit.bin import synthesize, train_s2a
 from tokenchain_toolkit.config.tokenizer import CodecConfig, KmeansConfig, SemanticConfig, TokenizerConfig
+from tokenchain_toolkit.data.kaldi import read_data_dir, write_data_dir
 from tokenchain_toolkit.data.shards import Workers
 from tokenchain_toolkit.data.token_dump import read_dump
 from tokenchain_toolkit.errors import ConfigError, DataError
@@ -187,3 +191,30 @@ def test_the_first_codebook_as_semantic_tokens(saved, wavs, tmp_path):
     (tmp_path / "tokenizer" / "config.yaml").write_text(text.replace(str(folder), str(tmp_path / "other")))
     with pytest.raises(DataError, match=r"not what manifest\.json names"):
         load_tokenizer(tmp_path / "tokenizer")
+
+
+@pytest.mark.parametrize("semantic_kind", ["mfcc", "codec"])
+def test_s2a_trains_on_and_speaks_through_a_pretrained_codec(saved, wavs, tmp_path, semantic_kind):
+    kind, folder = saved
+    tokenizer, data, dump = tmp_path / "tokenizer", tmp_path / "data", tmp_path / "dump"
+    config = TokenizerConfig(
+        semantic=SemanticConfig(kind=semantic_kind, kmeans=KmeansConfig(num_clusters=12, iterations=3)),
+        codec=CodecConfig(kind=kind, model=str(folder), num_quantizers=3),
+    )
+    learn_tokenizer(config, wavs, tokenizer)
+    speakers = {utt_id: f"speaker{index % 2}" for index, utt_id in enumerate(wavs)}
+    write_data_dir(data, wavs=wavs, texts=dict.fromkeys(wavs, "a"), speakers=speakers)
+    assert extract_command.main(["--tokenizer", str(tokenizer), "--data", str(data), "--out", str(dump)]) == 0
+    sets = {"train_data": data, "valid_data": data, "train_dump": dump, "valid_dump": dump, "out": tmp_path / "s2a"}
+    sizes = {"model.hidden_dim": 8, "model.num_layers": 1, "model.num_heads": 2, "model.feed_forward_dim": 8}
+    sizes |= {"data.min_prompt_frames": 1, "data.max_prompt_frames": 5, "training.max_epochs": 1}
+    sizes |= {"training.accelerator": "cpu", "training.precision": "32-true", "training.batch_frames": 200}
+    options = [text for name, value in sets.items() for text in (f"--{name}", str(value))]
+    assert train_s2a.main([*options, *(f"{name}={value}" for name, value in sizes.items())]) == 0
+    argv = ["--tokenizer", tokenizer, "--dump", dump, "--prompt_dump", dump, "--data", data, "--s2a", tmp_path / "s2a"]
+    argv += ["--out", tmp_path / "spoken", "prompt_frames=3"]
+    assert synthesize.main([str(one) for one in argv]) == 0
+    for utt_id, path in read_data_dir(tmp_path / "spoken").wavs.items():
+        spoken, natural = soundfile.info(path), soundfile.info(wavs[utt_id])
+        assert spoken.samplerate == RATES[kind][0]
+        assert abs(spoken.duration - natural.duration) <= 2 * RATES[kind][1] / RATES[kind][0]

@@ -20,62 +20,12 @@ num_jobs=2                   # processes of the sharded stages
 side_by_side=1               # commands at once where they do not need each other, each with its share of cores and jobs
 device=cpu                   # torch device of extraction and decoding; training finds GPUs by itself
 synth_utts=24                # utterances to synthesize of each test set
-dry_run=false                # show the commands only
-overwrite=false              # redo the stages even if they are up to date
+options=(stage stop_stage train_set valid_set test_sets synth_sets tag conf exp chains num_jobs side_by_side device
+    synth_utts)              # and --dry_run, --overwrite, --list_stages, --help
 
-usage() {
-    echo "Usage: run.sh [--OPTION VALUE]... [--list_stages] [--dry_run] [--overwrite]"
-    echo "Options and defaults: --stage $stage --stop_stage $stop_stage --train_set $train_set --valid_set $valid_set"
-    echo "  --test_sets \"$test_sets\" --synth_sets \"$synth_sets\" --tag $tag --conf $conf --exp $exp --chains \"$chains\" --num_jobs $num_jobs"
-    echo "  --side_by_side $side_by_side --device $device --synth_utts $synth_utts"
-    list_stages
-}
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+parse "$@"
 
-list_stages() {
-    local number
-    echo "Stages:"
-    for number in "${!stages[@]}"; do
-        printf '  %2d  %s\n' "$((number + 1))" "${stages[$number]}"
-    done
-}
-
-fail() {
-    echo "tokenchain.sh: error: $*" >&2
-    exit 1
-}
-
-# share NUMBER: what of it each command of several side by side gets
-share() {
-    echo "$(($1 > side_by_side ? $1 / side_by_side : 1))"
-}
-
-stage_number() {
-    local number
-    for number in "${!stages[@]}"; do
-        if [[ $1 == "${stages[$number]}" || $1 == "$((number + 1))" ]]; then
-            echo "$((number + 1))"
-            return
-        fi
-    done
-    fail "no stage '$1'; run.sh --list_stages lists them"
-}
-
-while [[ $# -gt 0 ]]; do
-    case $1 in
-        --list_stages) list_stages; exit 0 ;;
-        --help | -h) usage; exit 0 ;;
-        --dry_run) dry_run=true; shift ;;
-        --overwrite) overwrite=true; shift ;;
-        --stage | --stop_stage | --train_set | --valid_set | --test_sets | --synth_sets | --tag | --conf | --exp | --chains | --num_jobs | --side_by_side | --device | --synth_utts)
-            [[ $# -gt 1 ]] || fail "$1 needs a value"
-            printf -v "${1#--}" '%s' "$2"
-            shift 2
-            ;;
-        *) fail "unknown option '$1'; run.sh --help lists them" ;;
-    esac
-done
-first=$(stage_number "$stage")
-last=$(stage_number "$stop_stage")
 [[ -f path.sh && -f local/data.sh ]] || fail "call this from a corpus's folder, which has path.sh and local/data.sh"
 . ./path.sh
 . ./cmd.sh
@@ -89,68 +39,6 @@ token_list=data/token_list/$tag
 tokenizer=$exp/tokenizer_$tag
 jobs=(--num_jobs "$num_jobs" --device "$device")
 few_jobs=(--num_jobs "$(share "$num_jobs")" --device "$device")    # of commands that run side by side
-redo=()
-[[ $overwrite == false ]] || redo=(--overwrite)
-
-show_or_do() {
-    if [[ $dry_run == true ]]; then
-        printf '%q ' "$@"
-        echo
-    else
-        "$@"
-    fi
-}
-
-# call COMMAND ARGUMENTS...: one command of the toolkit
-call() {
-    local command=$1
-    shift
-    show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
-}
-
-# beside COMMAND ARGUMENTS...: call, in the background while fewer than $side_by_side commands run there
-running=()
-beside() {
-    if [[ $side_by_side -le 1 || $dry_run == true ]]; then
-        call "$@"
-        return
-    fi
-    [[ ${#running[@]} -lt $side_by_side ]] || wait_for_one
-    local command=$1
-    shift
-    # Not through a function: its number would be that of a shell, and killing that one leaves the command alive.
-    OMP_NUM_THREADS=$(share "$(nproc)") python3 -m "tokenchain_toolkit.bin.$command" "$@" &
-    running+=($!)
-}
-
-# Wait until a command in the background ends; if it fails, the others are stopped, and go on when run again.
-wait_for_one() {
-    local index
-    while true; do
-        for index in "${!running[@]}"; do
-            if ! kill -0 "${running[$index]}" 2>/dev/null; then
-                wait "${running[$index]}" || fail "a command failed; its message is above"
-                unset "running[$index]"
-                return
-            fi
-        done
-        sleep 0.2
-    done
-}
-
-wait_for_all() {
-    while [[ ${#running[@]} -gt 0 ]]; do
-        wait_for_one
-    done
-}
-trap '[[ ${#running[@]} -eq 0 ]] || kill "${running[@]}" 2>/dev/null || true' EXIT
-
-is_stage() {
-    local number
-    number=$(stage_number "$1")
-    [[ $first -le $number && $number -le $last ]] || return 1
-    echo "== stage $number: $1"
-}
 
 # ASR and T2S work on units instead of frames where the corpus has a conf/units.yaml. Of a dump X, the units lie in
 # X_units; of the units Y that T2S draws, the frames lie in Y_frames. S2A always works on frames.

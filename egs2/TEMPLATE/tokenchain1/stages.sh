@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154
+# What runs the stages of a recipe: options, the choice of stages, commands one after another or side by side.
+# Before it is sourced: stages=(names), options=(names), and for each option a variable that holds its default.
+
+fail() {
+    echo "$(basename "$0"): error: $*" >&2
+    exit 1
+}
+
+list_stages() {
+    local number
+    echo "Stages:"
+    for number in "${!stages[@]}"; do
+        printf '  %2d  %s\n' "$((number + 1))" "${stages[$number]}"
+    done
+}
+
+usage() {
+    local option
+    echo "Usage: run.sh [--OPTION VALUE]... [--list_stages] [--dry_run] [--overwrite]"
+    echo "Options and defaults:"
+    for option in "${options[@]}"; do
+        printf '  --%-14s "%s"\n' "$option" "${!option}"
+    done
+    list_stages
+}
+
+stage_number() {
+    local number
+    for number in "${!stages[@]}"; do
+        if [[ $1 == "${stages[$number]}" || $1 == "$((number + 1))" ]]; then
+            echo "$((number + 1))"
+            return
+        fi
+    done
+    fail "no stage '$1'; run.sh --list_stages lists them"
+}
+
+# parse ARGUMENTS...: set the variables of the options that are given
+dry_run=false
+redo=()    # argument of every command
+parse() {
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --list_stages) list_stages; exit 0 ;;
+            --help | -h) usage; exit 0 ;;
+            --dry_run) dry_run=true; shift; continue ;;
+            --overwrite) redo=(--overwrite); shift; continue ;;
+        esac
+        [[ $1 == --* && " ${options[*]} " == *" ${1#--} "* ]] || fail "unknown option '$1'; run.sh --help lists them"
+        [[ $# -gt 1 ]] || fail "$1 needs a value"
+        printf -v "${1#--}" '%s' "$2"
+        shift 2
+    done
+    first=$(stage_number "$stage")
+    last=$(stage_number "$stop_stage")
+}
+
+is_stage() {
+    local number
+    number=$(stage_number "$1")
+    [[ $first -le $number && $number -le $last ]] || return 1
+    echo "== stage $number: $1"
+}
+
+# share NUMBER: what of it each command of several side by side gets
+share() {
+    echo "$(($1 > side_by_side ? $1 / side_by_side : 1))"
+}
+
+show_or_do() {
+    if [[ $dry_run == true ]]; then
+        printf '%q ' "$@"
+        echo
+    else
+        "$@"
+    fi
+}
+
+# call COMMAND ARGUMENTS...: one command of the toolkit
+call() {
+    local command=$1
+    shift
+    show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
+}
+
+# beside COMMAND ARGUMENTS...: call, in the background while fewer than $side_by_side commands run there
+running=()
+beside() {
+    if [[ $side_by_side -le 1 || $dry_run == true ]]; then
+        call "$@"
+        return
+    fi
+    [[ ${#running[@]} -lt $side_by_side ]] || wait_for_one
+    local command=$1
+    shift
+    # Not through a function: its number would be that of a shell, and killing that one leaves the command alive.
+    OMP_NUM_THREADS=$(share "$(nproc)") python3 -m "tokenchain_toolkit.bin.$command" "$@" &
+    running+=($!)
+}
+
+# Wait until a command in the background ends; if it fails, the others are stopped, and go on when run again.
+wait_for_one() {
+    local index
+    while true; do
+        for index in "${!running[@]}"; do
+            if ! kill -0 "${running[$index]}" 2>/dev/null; then
+                wait "${running[$index]}" || fail "a command failed; its message is above"
+                unset "running[$index]"
+                return
+            fi
+        done
+        sleep 0.2
+    done
+}
+
+wait_for_all() {
+    while [[ ${#running[@]} -gt 0 ]]; do
+        wait_for_one
+    done
+}
+trap '[[ ${#running[@]} -eq 0 ]] || kill "${running[@]}" 2>/dev/null || true' EXIT
