@@ -20,7 +20,7 @@ def inertia_of(kmeans, frames_ND):
 
 
 def test_assignment_is_the_nearest_centroid(monkeypatch):
-    monkeypatch.setattr(module, "ROWS_AT_ONCE", 64)
+    monkeypatch.setitem(module.SIMILARITIES_AT_ONCE, "cpu", 64)
     random = np.random.default_rng(1)
     frames_ND = random.standard_normal((150, 5)).astype(np.float32)
     centroids_KD = random.standard_normal((20, 5)).astype(np.float32)
@@ -39,7 +39,7 @@ def test_learning_finds_separated_blobs():
 
 
 def test_blocks_find_what_the_whole_shows(monkeypatch):
-    monkeypatch.setattr(module, "ROWS_AT_ONCE", 64)
+    monkeypatch.setitem(module.SIMILARITIES_AT_ONCE, "cpu", 64)
     frames_ND = np.random.default_rng(0).permutation(blobs(clusters=6, per_cluster=200))
     whole = learn_kmeans(frames_ND, num_clusters=6, seed=0, iterations=20).result()
     learner = KmeansLearner(6, seed=0, iterations=20)

@@ -9,8 +9,8 @@ import torch
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import atomic_path
 
-ROWS_AT_ONCE = 16384  # Bounds the (rows, K) matrix of similarities for long audio.
-START_FRAMES, START_FRAMES_PER_CLUSTER = 20_000, 50  # The start looks at so many frames, or so many per cluster.
+SIMILARITIES_AT_ONCE = {"cpu": 2**18, "cuda": 2**26}  # Of the (rows, K) matrix; a megabyte stays in a core's cache.
+START_FRAMES, START_FRAMES_PER_CLUSTER = 10_000, 20  # The start looks at so many frames, or so many per cluster.
 REPLACEMENT_FRAMES = 100_000  # Frames that dead clusters choose from.
 STANDSTILL = 5e-4  # Relative change of the inertia at which the clusters stand still.
 
@@ -23,15 +23,12 @@ class Kmeans:
 
     def assign(self, features_ND: np.ndarray) -> np.ndarray:
         """Index of the nearest centroid of each frame, int16 of shape (N,)."""
-        # PyTorch's product, because numpy's takes all cores whatever share of them a job has.
-        centroids_KD = torch.from_numpy(self.centroids_KD)
-        half_norms_K = 0.5 * centroids_KD.square().sum(dim=1)
+        search = _NearestCentroid(torch.from_numpy(self.centroids_KD))
         nearest_N = np.empty(len(features_ND), np.int16)
-        for start in range(0, len(features_ND), ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
-            # |x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2): the smallest distance is the largest bracket.
+        for start in range(0, len(features_ND), search.rows_at_once):
+            rows = slice(start, start + search.rows_at_once)
             features_RD = torch.from_numpy(np.ascontiguousarray(features_ND[rows], dtype=np.float32))
-            nearest_N[rows] = (features_RD @ centroids_KD.T - half_norms_K).argmax(dim=1).numpy()
+            nearest_N[rows] = search(features_RD)[0].numpy()
         return nearest_N
 
     def save(self, path: Path) -> None:
@@ -161,6 +158,29 @@ class KmeansLearner:
         return torch.from_numpy(np.ascontiguousarray(centroids_KD, dtype=np.float32))
 
 
+class _NearestCentroid:
+    """Nearest centroids of blocks of at most ``rows_at_once`` frames, by one matrix product each.
+
+    |x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2): the smallest distance is the largest bracket.
+    """
+
+    def __init__(self, centroids_KD: torch.Tensor):
+        self.centroids_DK = centroids_KD.T.contiguous()
+        self.minus_half_norms_K = -0.5 * centroids_KD.square().sum(dim=1)
+        device = centroids_KD.device
+        self.rows_at_once = max(64, SIMILARITIES_AT_ONCE.get(device.type, 2**18) // len(centroids_KD))
+        self.brackets_RK = torch.empty(self.rows_at_once, len(centroids_KD), device=device)
+
+    def __call__(self, features_RD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Index of the nearest centroid of each frame, and the brackets of all, which the next call overwrites."""
+        # PyTorch's product, because numpy's takes all cores whatever share of them a job has; numpy's argmax is faster.
+        brackets_RK = self.brackets_RK[: len(features_RD)]
+        torch.addmm(self.minus_half_norms_K, features_RD, self.centroids_DK, out=brackets_RK)
+        on_cpu = brackets_RK.device.type == "cpu"
+        nearest_R = torch.from_numpy(brackets_RK.numpy().argmax(1)) if on_cpu else brackets_RK.argmax(1)
+        return nearest_R, brackets_RK
+
+
 @dataclass(frozen=True)
 class _Assignment:
     """Frames per cluster, their sums, and the squared distance of each frame to its centroid."""
@@ -173,16 +193,17 @@ class _Assignment:
 def _assign_and_sum(block_ND: torch.Tensor, centroids_KD: torch.Tensor, *, device: str) -> _Assignment:
     """One assignment of all frames of a block; the sums are float64."""
     on_device_KD = centroids_KD.to(device)
-    half_norms_K = 0.5 * on_device_KD.square().sum(dim=1)
+    search = _NearestCentroid(on_device_KD)
     sums_KD = torch.zeros(centroids_KD.shape, dtype=torch.float64)
     counts_K = torch.zeros(len(centroids_KD), dtype=torch.float64)
     distances_N = torch.empty(len(block_ND))
-    for start in range(0, len(block_ND), ROWS_AT_ONCE):
-        rows_RD = block_ND[start : start + ROWS_AT_ONCE].to(device)
-        best_R, nearest_R = (rows_RD @ on_device_KD.T - half_norms_K).max(dim=1)
+    for start in range(0, len(block_ND), search.rows_at_once):
+        rows_RD = block_ND[start : start + search.rows_at_once].to(device)
+        nearest_R, brackets_RK = search(rows_RD)
+        best_R = brackets_RK.gather(1, nearest_R[:, None])[:, 0]
         sums_KD += torch.zeros_like(on_device_KD).index_add_(0, nearest_R, rows_RD).double().cpu()
         counts_K += torch.bincount(nearest_R, minlength=len(centroids_KD)).double().cpu()
-        distances_N[start : start + ROWS_AT_ONCE] = (rows_RD.square().sum(1) - 2 * best_R).clamp_min(0).cpu()
+        distances_N[start : start + search.rows_at_once] = (rows_RD.square().sum(1) - 2 * best_R).clamp_min(0).cpu()
     return _Assignment(counts_K, sums_KD, distances_N)
 
 
