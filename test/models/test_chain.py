@@ -32,7 +32,7 @@ def test_without_feedback_no_gradient_goes_from_t2s_to_asr(make_chain, make_batc
     assert chain.t2s.head.weight.grad.any()
 
 
-@pytest.mark.parametrize("feedback", ["st_argmax", "st_gumbel"])
+@pytest.mark.parametrize("feedback", ["st_argmax", "st_gumbel", "soft"])
 def test_with_feedback_the_reconstruction_reaches_the_whole_asr(make_chain, make_batch, feedback):
     chain = make_chain(feedback)
     chain(make_batch(*LENGTHS), temperature=1.0).t2s.loss.backward()
@@ -106,5 +106,41 @@ def test_the_interface_is_described_at_real_positions(make_chain, make_batch):
 
 
 def test_an_unknown_feedback_is_refused(make_chain):
-    with pytest.raises(ConfigError, match="model.feedback=soft: choose one of none"):
-        make_chain("soft")
+    with pytest.raises(ConfigError, match="model.feedback=hard: choose one of none"):
+        make_chain("hard")
+    with pytest.raises(ConfigError, match="model.feedback_into=encoder: choose one of asr"):
+        make_chain("soft", feedback_into="encoder")
+    with pytest.raises(ConfigError, match="forbids it"):
+        make_chain("soft", freeze_t2s=True, supervised_t2s=1.0)
+
+
+@pytest.mark.parametrize("feedback", ["st_argmax", "soft"])
+def test_feedback_into_the_decoder_leaves_encoder_and_embedding_alone(make_chain, make_batch, feedback):
+    chain, batch = make_chain(feedback, feedback_into="decoder").eval(), make_batch(*LENGTHS)
+    output = chain(batch, temperature=1.0)
+    torch.testing.assert_close(output.t2s.loss, make_chain(feedback).eval()(batch, temperature=1.0).t2s.loss)
+    output.t2s.loss.backward()
+    for name, gradient in gradients(chain.asr).items():
+        assert (gradient is not None) == name.startswith("decoder."), name
+
+
+def test_soft_feedback_is_the_expected_embedding_and_its_gradient_lowers_the_loss(make_chain, make_batch):
+    chain, batch = make_chain("soft").eval(), make_batch(*LENGTHS)
+    output = chain(batch, temperature=2.0)
+    probs_BLV = torch.softmax(output.asr.logits_BLV[:, :-1] / 2.0, dim=-1)
+    expected = chain.reconstruct(probs_BLV @ chain.t2s.embed_text.weight, batch)
+    torch.testing.assert_close(output.t2s.loss, expected.loss)
+    output.t2s.loss.backward()
+    with torch.no_grad():
+        for parameter in chain.asr.parameters():
+            if parameter.grad is not None:
+                parameter -= 0.01 * parameter.grad
+    assert chain(batch, temperature=2.0).t2s.loss < output.t2s.loss
+
+
+def test_the_supervised_loss_of_t2s_is_that_of_the_baseline(make_chain, make_batch):
+    batch = make_batch(*LENGTHS)
+    output = make_chain("st_argmax", supervised_t2s=0.5).eval()(batch, temperature=1.0)
+    baseline = make_chain("none", supervised_t2s=0.5).eval()(batch, temperature=1.0)
+    torch.testing.assert_close(output.supervised.loss, baseline.t2s.loss)
+    assert baseline.supervised is None and make_chain("soft")(batch, temperature=1.0).supervised is None

@@ -8,7 +8,7 @@ import torch
 
 from tokenchain_toolkit.config.chain import TEMPERATURE_SCHEDULES, BalanceConfig, TemperatureConfig
 from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.models.loss_balance import dynamic_weight_average, loss_weights
+from tokenchain_toolkit.models.loss_balance import dynamic_weight_average, loss_weights, uncertainty_weighted
 from tokenchain_toolkit.models.mask_schedule import cosine_mask_ratio, masked_counts
 from tokenchain_toolkit.models.temperature import temperature_at
 
@@ -64,6 +64,15 @@ def test_weights_sum_to_the_number_of_losses_and_favour_the_slower():
     assert sum(weights) == pytest.approx(3) and weights == sorted(weights)
     flat = dynamic_weight_average([[4.0, 4.0], [1.0, 3.0]], temperature=1e6)
     assert flat == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_learned_variances_settle_where_each_weighted_loss_is_a_half():
+    losses = [torch.tensor(2.0), torch.tensor(0.25)]
+    log_variances_K = torch.tensor([4.0, 0.5]).log().requires_grad_()  # s = log 2 L
+    uncertainty_weighted(losses, log_variances_K).backward()
+    torch.testing.assert_close(log_variances_K.grad, torch.zeros(2))
+    weights_K = (-log_variances_K.detach()).exp()
+    torch.testing.assert_close(weights_K * torch.stack(losses), torch.full((2,), 0.5))
 
 
 def test_fixed_weights_and_an_unknown_balance():

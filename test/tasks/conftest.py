@@ -77,12 +77,15 @@ def make_s2a_task(manifest, settings):
 
 @pytest.fixture
 def make_chain_task(manifest, make_asr, make_t2s, settings):
-    from tokenchain_toolkit.config.chain import ChainConfig, ChainModelConfig, TemperatureConfig
+    from tokenchain_toolkit.config.chain import BalanceConfig, ChainConfig, ChainModelConfig, TemperatureConfig
     from tokenchain_toolkit.tasks.chain import ChainTask
 
-    def build(feedback="st_gumbel", freeze_t2s=False, **changes):
+    def build(feedback="st_gumbel", freeze_t2s=False, balance=None, **changes):
         model = ChainModelConfig(
-            feedback=feedback, temperature=TemperatureConfig("linear", 2.0, 0.5), freeze_t2s=freeze_t2s
+            feedback=feedback,
+            temperature=TemperatureConfig("linear", 2.0, 0.5),
+            balance=balance or BalanceConfig(),
+            freeze_t2s=freeze_t2s,
         )
         asr, t2s = make_asr(time_mask_ratio=0.2), make_t2s(history_dropout=0.2)
         return ChainTask(ChainConfig(model=model, **settings(**changes)), manifest=manifest, asr=asr, t2s=t2s)

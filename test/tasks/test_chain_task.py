@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from tokenchain_toolkit.config.chain import BalanceConfig
+
 
 def spied_run(task, run_fit, folder):
     """Train; give each step's utterances, prompts and L_ASR, and the modules that were in training mode."""
@@ -43,6 +45,22 @@ def test_loaded_models_are_trained_in_training_mode(make_chain_task, run_fit, tm
     assert modes == {(True, not freeze)}
     kept = [torch.equal(value, before[name]) for name, value in task.chain.t2s.state_dict().items()]
     assert all(kept) if freeze else not all(kept)
+
+
+def test_uncertainty_weights_are_learned_and_logged(make_chain_task, run_fit, tmp_path):
+    task = make_chain_task("st_argmax", balance=BalanceConfig(kind="uncertainty"), max_epochs=3)
+    _, rows = run_fit(task, tmp_path)
+    weights = [(float(row["train/asr_weight"]), float(row["train/rec_weight"])) for row in rows]
+    assert weights[-1] != weights[0] and task.log_variances.abs().max() > 0
+
+
+def test_what_there_is_to_feed_back_is_logged(make_chain_task, run_fit, tmp_path):
+    _, [*_, row] = run_fit(make_chain_task("st_argmax"), tmp_path / "chain")
+    for name in ("rec_loss_true", "rec_loss_recognised", "rec_loss_shuffled", "rec_gradient", "estimator_cosine"):
+        assert float(row[f"valid/{name}"]) != 0
+    _, [*_, baseline] = run_fit(make_chain_task("none"), tmp_path / "baseline")
+    assert float(baseline["valid/rec_loss_true"]) == pytest.approx(float(baseline["valid/rec_loss"]), rel=1e-3)
+    assert "valid/rec_gradient" not in baseline
 
 
 def test_the_temperature_follows_its_schedule(make_chain_task, run_fit, tmp_path):

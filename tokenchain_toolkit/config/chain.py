@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from tokenchain_toolkit.config.training import CommonConfig
 
-FEEDBACKS = ("none", "st_argmax", "st_gumbel")
+FEEDBACKS = ("none", "st_argmax", "st_gumbel", "soft")
+FEEDBACK_INTO = ("asr", "decoder")
 TEMPERATURE_SCHEDULES = ("constant", "linear", "cosine", "exponential")
-BALANCES = ("dwa", "fixed")
+BALANCES = ("dwa", "fixed", "uncertainty")
 
 
 @dataclass
@@ -22,7 +23,8 @@ class TemperatureConfig:
 class BalanceConfig:
     """How L_ASR and L_rec are weighted.
 
-    ``dwa`` is dynamic weight averaging with softmax temperature ``dwa_temperature``; ``fixed`` uses the two weights.
+    ``dwa`` is dynamic weight averaging with softmax temperature ``dwa_temperature``; ``fixed`` uses the two weights;
+    ``uncertainty`` learns a variance of each loss (Kendall et al. 2018).
     """
 
     kind: str = "dwa"
@@ -33,12 +35,25 @@ class BalanceConfig:
 
 @dataclass
 class ChainModelConfig:
-    """The chain: ``feedback`` none is the baseline, in which ASR and T2S go on training side by side without a link."""
+    """The chain.
+
+    Attributes:
+        feedback: What T2S is given of the ASR's posteriors: ``st_argmax`` and ``st_gumbel`` their one-hot with the
+            gradient of the posteriors, ``soft`` the expected embedding; ``none`` is the baseline, in which ASR and T2S
+            go on training side by side without a link.
+        feedback_into: What the gradient of L_rec reaches: the whole ``asr``, or its attention ``decoder`` alone.
+        temperature: Of the posteriors.
+        balance: Weights of L_ASR and L_rec.
+        freeze_t2s: Leave T2S as it is.
+        supervised_t2s: Weight of T2S's loss on the reference text, beside L_rec; the baseline has no other anyway.
+    """
 
     feedback: str = "st_argmax"
+    feedback_into: str = "asr"
     temperature: TemperatureConfig = field(default_factory=TemperatureConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     freeze_t2s: bool = False
+    supervised_t2s: float = 0.0
 
 
 @dataclass

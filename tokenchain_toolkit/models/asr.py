@@ -115,8 +115,7 @@ class TokenASR(nn.Module):
             text_lengths_B: Text ids per utterance.
         """
         memory_BSD, memory_lengths_B = self.encode(semantic_BT, lengths_B)
-        inputs_BL, targets_BL = add_sos_eos(text_BL, text_lengths_B, sos_eos_id=self.sos_eos_id)
-        logits_BLV, _ = self.decoder(memory_BSD, memory_lengths_B, inputs_BL, text_lengths_B + 1)
+        logits_BLV, targets_BL = self.decode(memory_BSD, memory_lengths_B, text_BL, text_lengths_B)
         attention_loss = F.cross_entropy(
             logits_BLV.transpose(1, 2).float(),
             targets_BL,
@@ -136,6 +135,18 @@ class TokenASR(nn.Module):
             memory_BSD=memory_BSD,
             memory_lengths_B=memory_lengths_B,
         )
+
+    def decode(
+        self,
+        memory_BSD: torch.Tensor,
+        memory_lengths_B: torch.Tensor,
+        text_BL: torch.Tensor,
+        text_lengths_B: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Teacher-forced scores of the attention decoder and the targets they are for, with the end symbol last."""
+        inputs_BL, targets_BL = add_sos_eos(text_BL, text_lengths_B, sos_eos_id=self.sos_eos_id)
+        logits_BLV, _ = self.decoder(memory_BSD, memory_lengths_B, inputs_BL, text_lengths_B + 1)
+        return logits_BLV, targets_BL
 
     def _ctc_loss(
         self,

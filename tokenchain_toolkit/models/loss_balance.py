@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import torch
+
 from tokenchain_toolkit.config.chain import BALANCES, BalanceConfig
 from tokenchain_toolkit.errors import ConfigError
 
@@ -26,6 +28,16 @@ def dynamic_weight_average(history: Sequence[Sequence[float]], *, temperature: f
     return [num_losses * score / sum(scores) for score in scores]
 
 
+def uncertainty_weighted(losses: Sequence[torch.Tensor], log_variances_K: torch.Tensor) -> torch.Tensor:
+    """Sum of losses whose variances are learned, ``exp(-s_k) L_k + s_k / 2`` (Kendall et al. 2018, for likelihoods).
+
+    Args:
+        losses: K scalars.
+        log_variances_K: s; the weights are ``exp(-s)``.
+    """
+    return ((-log_variances_K).exp() * torch.stack(list(losses)) + log_variances_K / 2).sum()
+
+
 def loss_weights(config: BalanceConfig, history: Sequence[Sequence[float]]) -> list[float]:
     """Weights of (L_ASR, L_rec) for the next epoch.
 
@@ -36,4 +48,6 @@ def loss_weights(config: BalanceConfig, history: Sequence[Sequence[float]]) -> l
         return dynamic_weight_average(history, temperature=config.dwa_temperature)
     if config.kind == "fixed":
         return [config.asr_weight, config.rec_weight]
+    if config.kind == "uncertainty":
+        return [1.0, 1.0]  # to start with; see ``uncertainty_weighted``
     raise ConfigError(f"balance.kind={config.kind}: choose one of {', '.join(BALANCES)}")

@@ -97,7 +97,7 @@ def _draw_panel(axis: Any, title: str, curves: list[Curve]) -> None:
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.spines["bottom"].set_color(RULE)
     axis.tick_params(colors=INK, length=0, labelsize=8)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axis.margins(y=0.12)
 
 
