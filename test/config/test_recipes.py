@@ -75,7 +75,8 @@ def test_the_chain_differs_from_its_baseline_in_the_feedback_alone(baseline):
 def paper_parameters(kind):
     """Millions of parameters with 1024 semantic tokens, BPE 5000 and seven quantizers of 1024."""
     config = load_config(PAPER_SCHEMAS[kind], PAPER / f"{kind}.yaml")
-    manifest = {"semantic": {"num_clusters": 1024}, "acoustic": {"num_quantizers": 7, "codebook_size": 1024}}
+    acoustic = {"num_quantizers": 7, "codebook_size": 1024, "frame_rate": 50.0}
+    manifest = {"semantic": {"num_clusters": 1024, "frame_rate": 50.0}, "acoustic": acoustic}
     with torch.device("meta"):
         model = build_model(kind, config_dict(config.model), manifest=manifest, vocab_size=5000)
     return count_parameters(model) / 1e6
