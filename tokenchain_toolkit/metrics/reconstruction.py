@@ -3,6 +3,7 @@
 Shapes: N samples, T frames, M mel bands.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,10 @@ def measure_reconstruction(
     try:
         import pesq
         import pystoi
-        import pyworld  # noqa: F401
+
+        with warnings.catch_warnings():  # pyworld asks for its own version in a way that setuptools will drop
+            warnings.simplefilter("ignore")
+            import pyworld  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
             f"measuring speech needs the packages of the extra 'metrics' ({error}); install them by "
