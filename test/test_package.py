@@ -113,3 +113,13 @@ else:
 
 def test_there_are_commands() -> None:
     assert {"validate", "train_bpe"} <= set(COMMANDS)
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path, caplog, monkeypatch):
+    import torch
+
+    from tokenchain_toolkit.bin import learn_tokenizer
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert learn_tokenizer.main(["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cuda"]) == 1
+    assert "finds no GPU" in caplog.text

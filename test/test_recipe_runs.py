@@ -167,7 +167,15 @@ def test_units_go_to_asr_and_t2s_and_frames_to_s2a_and_the_codec(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [(("--stage", "train_asrr"), "'train_asrr'"), (("--stages", "1"), "'--stages'"), (("--stage",), "--stage needs")],
+    [
+        (("--stage", "train_asrr"), "'train_asrr'"),
+        (("--stages", "1"), "'--stages'"),
+        (("--stage",), "--stage needs"),
+        (("--stage", "5", "--stop_stage", "3"), "--stage 5 comes after --stop_stage 3"),
+        (("--side_by_side", "x"), "--side_by_side x must be"),
+        (("--conf", "nope"), "--conf nope is no folder"),
+        (("--chains", "nope"), "--chains names nope"),
+    ],
 )
 def test_wrong_options_are_named(options, named):
     done = run(ROOT / "egs2" / "mini_synth" / "tokenchain1", *options)

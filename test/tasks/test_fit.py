@@ -53,6 +53,22 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(make_task, run_fit, tmp
     assert rows == expected_rows
 
 
+def test_epochs_that_are_no_better_are_not_lost_in_a_kill(make_asr_task, run_fit, tmp_path):
+    def run(task):
+        whole, started = task.on_train_epoch_start, []
+        task.on_train_epoch_start = lambda: (started.append(task.current_epoch), whole())
+        task.monitor = "train/loss"
+        task.monitor_mode = "max"  # the first epoch stays the best one
+        try:
+            run_fit(task, tmp_path)
+        except Killed:
+            pass
+        return started
+
+    assert run(kill_at(make_asr_task(average_best=1), epoch=3, batch=0)) == [0, 1, 2, 3]
+    assert run(make_asr_task(average_best=1)) == [3]
+
+
 def test_a_run_killed_after_its_last_epoch_gives_the_same_weights(make_asr_task, run_fit, tmp_path):
     expected, expected_rows = run_fit(make_asr_task(), tmp_path)
     found, rows = run_fit(make_asr_task(), tmp_path)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenchain_toolkit.errors import TokenChainError
+from tokenchain_toolkit.errors import ConfigError, TokenChainError
 from tokenchain_toolkit.files import full_disk_named
 
 
@@ -21,6 +21,20 @@ def stage_parser(description: str, *, config: bool = True) -> argparse.ArgumentP
         parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that win over the YAML file")
     parser.add_argument("--overwrite", action="store_true", help="redo the stage even if its output is up to date")
     return parser
+
+
+def _check_device(arguments: argparse.Namespace) -> None:
+    """Refuse ``--device cuda`` where the work is done here and there is no such device.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    device = getattr(arguments, "device", "cpu")
+    if device.startswith("cuda") and getattr(arguments, "executor", "local") == "local":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ConfigError(f"--device {device}: PyTorch finds no GPU on this machine; use --device cpu")
 
 
 def add_worker_options(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +80,7 @@ def run_command(
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
         with full_disk_named():
+            _check_device(arguments)
             main(arguments)
     except TokenChainError as error:
         logging.getLogger(__name__).error("%s: error: %s", parser.prog, error)

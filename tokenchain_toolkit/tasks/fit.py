@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -31,28 +32,33 @@ def fit(task: BaseTask, data: TokenDataModule, *, folder: Path) -> dict[str, tor
         The task's weights: the average of the best checkpoints, or the last ones if ``average_best`` is 0.
     """
     training = task.config.training
-    checkpoints = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
+    always: dict[str, Any] = {
+        "dirpath": folder / "checkpoints",
+        "save_on_train_epoch_end": True,
+        "enable_version_counter": False,
+    }
+    best = ModelCheckpoint(
         filename="epoch{epoch:03d}",
         auto_insert_metric_name=False,
         monitor=task.monitor,
         mode=task.monitor_mode,
         save_top_k=max(training.average_best, 1),
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
+        **always,
     )
+    # Of its own: with save_last the former would write it only in epochs that are among the best. It comes second, so
+    # that it knows of them.
+    latest = ModelCheckpoint(filename="last", **always)
     last = folder / "checkpoints" / "last.ckpt"
     _announce(task, data, resumed=last.is_file())
     with warnings.catch_warnings():
         # Hints about more workers and about checkpoint folders that exist, which here is how a run goes on.
         warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # between the pinned Lightning and PyTorch
-        trainer = build_trainer(training, callbacks=[checkpoints, EpochLog(folder / "metrics.csv")])
+        trainer = build_trainer(training, callbacks=[best, latest, EpochLog(folder / "metrics.csv")])
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
     if training.average_best == 0:
         return task.state_dict()
-    return average_checkpoints([Path(path) for path in checkpoints.best_k_models])
+    return average_checkpoints([Path(path) for path in best.best_k_models])
 
 
 def build_trainer(training: TrainingConfig, *, callbacks: list[lightning.Callback]) -> lightning.Trainer:

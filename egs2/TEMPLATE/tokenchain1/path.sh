@@ -9,5 +9,5 @@ fi
 export PYTHONPATH="$TOKENCHAIN_ROOT${PYTHONPATH:+:$PYTHONPATH}"
 if ! python3 -c "import torch, tokenchain_toolkit" 2>/dev/null; then
     echo "path.sh: error: $(command -v python3) has no torch; run 'make' in $TOKENCHAIN_ROOT, or set VENV" >&2
-    exit 1
+    return 1
 fi

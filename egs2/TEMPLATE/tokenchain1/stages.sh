@@ -4,7 +4,7 @@
 # Before it is sourced: stages=(names), options=(names), and for each option a variable that holds its default.
 
 fail() {
-    echo "$(basename "$0"): error: $*" >&2
+    echo "run.sh: error: $*" >&2
     exit 1
 }
 
@@ -55,6 +55,9 @@ parse() {
     done
     first=$(stage_number "$stage")
     last=$(stage_number "$stop_stage")
+    [[ $first -le $last ]] || fail "--stage $stage comes after --stop_stage $stop_stage"
+    [[ $num_jobs =~ ^[1-9][0-9]*$ && $side_by_side =~ ^[1-9][0-9]*$ ]] ||
+        fail "--num_jobs $num_jobs and --side_by_side $side_by_side must be whole numbers from 1"
 }
 
 is_stage() {

@@ -30,7 +30,11 @@ parse "$@"
 . ./path.sh
 . ./cmd.sh
 
+[[ -d $conf ]] || fail "--conf $conf is no folder"
 read -r -a chain_names <<<"$chains"
+for chain in "${chain_names[@]}"; do
+    [[ -f $conf/chain_$chain.yaml ]] || fail "--chains names $chain, and $conf/chain_$chain.yaml is missing"
+done
 read -r -a test_names <<<"$test_sets"
 read -r -a synth_names <<<"${synth_sets:-${test_names[0]}}"
 all_sets=("$train_set" "$valid_set" "${test_names[@]}")
