@@ -18,13 +18,12 @@ from tokenchain_toolkit.config.asr import ASRDecodingConfig
 from tokenchain_toolkit.data.batching import make_batches
 from tokenchain_toolkit.models.asr import BLANK_ID, TokenASR, encoder_frames
 
-PRE_BEAM_RATIO = (
-    1.5  # Units per hypothesis, relative to the beam, that the decoder lets through to CTC (ESPnet's value).
-)
+# Units per hypothesis, relative to the beam, that the decoder lets through to CTC (ESPnet's value).
+PRE_BEAM_RATIO = 1.5
 
 
 class BeamSearch:
-    """Recognises utterances; they neither see nor wait for each other but within a batch.
+    """Recognises utterances in batches; none changes what is recognised of another.
 
     Args:
         asr: In evaluation mode.
