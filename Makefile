@@ -7,7 +7,7 @@ ARGS ?=
 
 override VENV := $(abspath $(VENV))
 python := $(VENV)/bin/python
-shell_files = .ci/run $(shell find egs2 tools -name '*.sh' -not -path '*/exp/*' -not -path '*/dump/*' -not -path '*/data/*')
+shell_files = .ci/run $(sort $(shell find egs2 tools -type f -name '*.sh' -not -path '*/exp/*' -not -path '*/dump/*' -not -path '*/data/*'))
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := all
