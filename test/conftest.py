@@ -163,13 +163,13 @@ class Recipe:
         named = {"out": out, **{name: self.root / folder for name, folder in folders.items()}, **replaced}
         return [text for name, value in named.items() for text in (f"--{name}", str(value))] + list(overrides)
 
-    def add_set(self, name, texts, *, manifest, spoken=None):
+    def add_set(self, name, texts, *, manifest, spoken=None, prefix="utt"):
         """Write ``<name>_data`` and ``<name>_dump`` beside the others; ``spoken`` replaces some token sequences."""
         from tokenchain_toolkit.data.kaldi import write_data_dir
         from tokenchain_toolkit.data.stamp import StageStamp
         from tokenchain_toolkit.data.token_dump import write_dump
 
-        utt_ids = [f"utt{index:03d}" for index in range(len(texts))]
+        utt_ids = [f"{prefix}{index:03d}" for index in range(len(texts))]
         by_id = dict(zip(utt_ids, texts, strict=True))
         data, dump = (self.root / f"{name}{what}" for what in ("data", "dump"))
         speakers = {utt_id: f"speaker{index % 2}" for index, utt_id in enumerate(utt_ids)}

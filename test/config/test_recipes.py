@@ -54,7 +54,7 @@ def test_a_recipes_configuration_loads_and_can_be_carried_out(path):
         assert learning_rate(config.optim, step=1, progress=0.0) > 0
         assert build_optimizer(config.optim, [torch.nn.Parameter(torch.zeros(1))]).param_groups
     if isinstance(config, ChainConfig):
-        assert temperature_at(config.model.temperature, 0.5) > 0
+        assert temperature_at(config.model.temperature, 0.5, num_epochs=2) > 0
 
 
 @pytest.mark.parametrize("baseline", sorted(EGS2.glob("*/tokenchain1/conf/chain_baseline.yaml")), ids=name_of)

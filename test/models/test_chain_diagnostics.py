@@ -1,26 +1,30 @@
 """What T2S hears of the text, and the gradients at the ASR."""
 
+import copy
+
 import pytest
 import torch
 
 from tokenchain_toolkit.config.chain import ChainModelConfig
+from tokenchain_toolkit.models.asr_reading import Reading
 from tokenchain_toolkit.models.chain import ChainModel
-from tokenchain_toolkit.models.chain_diagnostics import feedback_gradients, text_dependence
+from tokenchain_toolkit.models.chain_diagnostics import estimator_bias, feedback_gradients, text_dependence
 
 LENGTHS = ([30, 18], [6, 5], [3, 5])
 
 
 @pytest.fixture
 def make_chain(make_asr, make_t2s):
-    def build(feedback):
+    def build(feedback, **changes):
         asr = make_asr(dropout=0.0, num_time_masks=0)
-        return ChainModel(ChainModelConfig(feedback=feedback), asr=asr, t2s=make_t2s()).eval()
+        return ChainModel(ChainModelConfig(feedback=feedback, **changes), asr=asr, t2s=make_t2s()).eval()
 
     return build
 
 
 def losses_of(chain, batch, recognised_BL):
-    found = text_dependence(chain, batch, recognised_BL, generator=torch.Generator().manual_seed(0))
+    recognised = Reading(recognised_BL, batch.text_lengths_B, recognised_BL, None, None)
+    found = text_dependence(chain, batch, recognised, generator=torch.Generator().manual_seed(0))
     return [float(found[f"rec_loss_{name}"]) for name in ("true", "recognised", "shuffled")]
 
 
@@ -46,17 +50,44 @@ def test_shuffling_moves_only_real_units(make_chain, make_batch, monkeypatch):
         assert torch.equal(shuffled_BL[row, length:], batch.text_BL[row, length:])
 
 
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
 @pytest.mark.parametrize("feedback", ["st_argmax", "st_gumbel", "soft"])
 def test_gradients_are_those_of_the_losses_and_leave_nothing_behind(make_chain, make_batch, feedback):
     chain, batch = make_chain(feedback), make_batch(*LENGTHS)
+    before = copy.deepcopy(chain.state_dict())
     with torch.inference_mode():
-        found = feedback_gradients(chain, batch, temperature=1.0)
+        found = feedback_gradients(chain, batch, temperature=1.0, generator=seeded())
     assert all(parameter.grad is None for parameter in chain.parameters())
-    chain(batch, temperature=1.0).t2s.loss.backward()
+    assert all(torch.equal(value, before[name]) for name, value in chain.state_dict().items())
+    chain(batch, temperature=1.0, generator=seeded()).t2s.loss.backward()
     squares = [p.grad.square().sum() for p in chain.asr.parameters() if p.grad is not None]
     assert found["rec_gradient"] == pytest.approx(float(torch.stack(squares).sum().sqrt()), rel=1e-4)
     assert -1 <= found["gradient_cosine"] <= 1 and found["asr_gradient"] > 0
     if feedback == "soft":
         assert found["estimator_cosine"] == pytest.approx(1, abs=1e-5)
+        # The soft loss is what its gradient is of, so a small step lowers it, and by more than a random one.
+        assert found["rec_step_change"] < min(0.0, found["rec_step_random"])
     else:
         assert found["estimator_cosine"] < 0.999
+
+
+@pytest.mark.parametrize("reading", ["free_running", "ctc"])
+def test_the_score_function_is_tried_but_not_judged_by_itself(make_chain, make_batch, reading):
+    chain = make_chain("score_function", reading=reading)
+    found = feedback_gradients(chain, make_batch(*LENGTHS), temperature=1.0, generator=seeded())
+    assert found["rec_gradient"] > 0 and "score_cosine" not in found
+
+
+def test_more_samples_make_the_unbiased_estimates_agree(make_chain, make_batch):
+    chain, batch = make_chain("soft"), make_batch(*LENGTHS)
+    read = chain(batch, temperature=1.0).link.reading
+    few, many = (
+        estimator_bias(chain, batch, read, temperature=1.0, generator=seeded(), num_samples=samples)
+        for samples in (2, 150)
+    )
+    assert many["score_split_cosine"] > max(0.5, few["score_split_cosine"])
+    # Of a T2S with random weights the loss is nearly linear in the text's embeddings, so the soft path has little bias.
+    assert many["score_cosine"] > 0.5

@@ -17,21 +17,24 @@ from tokenchain_toolkit.models.temperature import temperature_at
 @pytest.mark.parametrize(("start", "end"), [(2.0, 0.5), (0.25, 1.0)])
 def test_temperature_goes_from_start_to_end_without_turning_back(schedule, start, end):
     config = TemperatureConfig(schedule=schedule, start=start, end=end)
-    values = [temperature_at(config, step / 20) for step in range(21)]
+    values = [temperature_at(config, step / 20, num_epochs=4) for step in range(21)]
     assert values[0] == pytest.approx(start) and values[-1] == pytest.approx(end)
     direction = math.copysign(1, end - start)
     assert all(direction * (after - before) > 0 for before, after in itertools.pairwise(values))
-    assert temperature_at(config, -0.1) == values[0] and temperature_at(config, 1.7) == values[-1]
+    assert (
+        temperature_at(config, -0.1, num_epochs=4) == values[0]
+        and temperature_at(config, 1.7, num_epochs=4) == values[-1]
+    )
 
 
 def test_constant_temperature_stays_at_start():
     config = TemperatureConfig(schedule="constant", start=0.7, end=9.0)
-    assert {temperature_at(config, step / 5) for step in range(6)} == {0.7}
+    assert {temperature_at(config, step / 5, num_epochs=4) for step in range(6)} == {0.7}
 
 
 def test_exponential_temperature_falls_by_equal_factors():
     config = TemperatureConfig(schedule="exponential", start=2.0, end=0.5)
-    assert temperature_at(config, 0.5) == pytest.approx(1.0)
+    assert temperature_at(config, 0.5, num_epochs=4) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,7 @@ def test_exponential_temperature_falls_by_equal_factors():
 )
 def test_an_impossible_temperature_names_its_key(changes, key):
     with pytest.raises(ConfigError, match=key):
-        temperature_at(TemperatureConfig(**changes), 0.5)
+        temperature_at(TemperatureConfig(**changes), 0.5, num_epochs=4)
 
 
 @pytest.mark.parametrize("history", [[], [[3.0, 5.0]]])

@@ -26,11 +26,16 @@ def settings():
 def run_fit(make_corpus):
     """A function that trains a task in a folder and gives its weights and the rows of ``metrics.csv``."""
     from tokenchain_toolkit.data.module import TokenDataModule
+    from tokenchain_toolkit.data.unpaired import ChainDataModule, UnpairedData
+    from tokenchain_toolkit.tasks.chain import ChainTask
     from tokenchain_toolkit.tasks.fit import fit
 
-    def run(task, folder):
-        corpus = make_corpus()
-        data = TokenDataModule(corpus, corpus, data=task.config.data, training=task.config.training)
+    def run(task, folder, unpaired=None):
+        corpus, settings = make_corpus(), {"data": task.config.data, "training": task.config.training}
+        if isinstance(task, ChainTask):
+            data = ChainDataModule(corpus, corpus, unpaired=unpaired or UnpairedData(), **settings)
+        else:
+            data = TokenDataModule(corpus, corpus, **settings)
         state = fit(task, data, folder=folder)
         with (folder / "metrics.csv").open() as handle:
             rows = list(csv.DictReader(handle))
@@ -77,17 +82,24 @@ def make_s2a_task(manifest, settings):
 
 @pytest.fixture
 def make_chain_task(manifest, make_asr, make_t2s, settings):
-    from tokenchain_toolkit.config.chain import BalanceConfig, ChainConfig, ChainModelConfig, TemperatureConfig
+    from tokenchain_toolkit.config.chain import (
+        BalanceConfig,
+        ChainConfig,
+        ChainModelConfig,
+        TemperatureConfig,
+        UnpairedConfig,
+    )
     from tokenchain_toolkit.tasks.chain import ChainTask
 
-    def build(feedback="st_gumbel", freeze_t2s=False, balance=None, **changes):
-        model = ChainModelConfig(
+    def build(feedback="st_gumbel", *, balance=None, model=None, unpaired=None, **changes):
+        chain = ChainModelConfig(
             feedback=feedback,
             temperature=TemperatureConfig("linear", 2.0, 0.5),
             balance=balance or BalanceConfig(),
-            freeze_t2s=freeze_t2s,
+            **(model or {}),
         )
         asr, t2s = make_asr(time_mask_ratio=0.2), make_t2s(history_dropout=0.2)
-        return ChainTask(ChainConfig(model=model, **settings(**changes)), manifest=manifest, asr=asr, t2s=t2s)
+        config = ChainConfig(model=chain, unpaired=unpaired or UnpairedConfig(), **settings(**changes))
+        return ChainTask(config, manifest=manifest, asr=asr, t2s=t2s)
 
     return build

@@ -39,7 +39,7 @@ def test_the_chain_and_its_baseline_see_the_same_batches_and_dropout(make_chain_
 
 @pytest.mark.parametrize("freeze", [False, True])
 def test_loaded_models_are_trained_in_training_mode(make_chain_task, run_fit, tmp_path, freeze):
-    task = make_chain_task("st_argmax", freeze_t2s=freeze, max_epochs=2)
+    task = make_chain_task("st_argmax", model={"t2s_training": "frozen" if freeze else "joint"}, max_epochs=2)
     before = {name: value.clone() for name, value in task.chain.t2s.state_dict().items()}
     _, modes, _ = spied_run(task, run_fit, tmp_path)
     assert modes == {(True, not freeze)}

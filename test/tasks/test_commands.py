@@ -138,3 +138,53 @@ def test_a_missing_input_is_named(recipe, tmp_path, caplog, missing):
 def test_an_unknown_setting_is_named(recipe, tmp_path, caplog):
     assert train_asr.main(recipe.arguments(tmp_path / "asr", "model.blocks=2")) == 1
     assert "blocks" in caplog.text and not (tmp_path / "asr").exists()
+
+
+def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
+    recipe, manifest, trained_asr, trained_t2s, tmp_path
+):
+    more = recipe.add_set("more_", ["a deed", "bead"], manifest=manifest, prefix="more")
+    (tmp_path / "novel").mkdir()
+    (tmp_path / "novel" / "text").write_text("line1 a bad bed\nline2 decade\n")
+    labels = {"utt000": "abc", "utt001": "cab de", "utt002": "ea", "utt003": "bad", "utt004": "deed"}
+    labels |= {"utt005": "ace bed", "utt006": "dab", "utt007": "be ad", "more000": "a deed", "more001": "bad"}
+    (tmp_path / "labels").write_text("".join(f"{utt_id} {text}\n" for utt_id, text in labels.items()))
+    models = {"asr": trained_asr, "t2s": trained_t2s}
+    arguments = recipe.arguments(tmp_path / "chain", *SHORT, "data.paired_share=0.5", with_text=False, **models)
+    ratios = ["unpaired.speech_ratio=1", "unpaired.text_ratio=1", "unpaired.sampling.temperature=0"]
+    evaluated = [f"--eval_data={recipe.root / 'data'}", f"--eval_dump={recipe.root / 'dump'}"]
+    alone = [f"--speech_data={more['train_data']}", f"--speech_dump={more['train_dump']}"]
+    arguments += [*ratios, f"unpaired.labels={tmp_path / 'labels'}", f"--text_data={tmp_path / 'novel'}"]
+    arguments += [*alone, *evaluated]
+    assert train_chain.main(arguments) == 0
+    (row,) = rows_of(tmp_path / "chain")
+    for name in ("speech_rec_loss", "speech_asr_loss", "text_asr_loss"):
+        assert float(row[f"train/{name}"]) > 0
+    (entry,) = json.loads((tmp_path / "chain" / "evaluation" / "epoch001.json").read_text())["sets"].values()
+    assert len(entry["joint"]) == 8
+    # Another file of labels makes another experiment.
+    (tmp_path / "labels").write_text((tmp_path / "labels").read_text().replace("utt000 abc", "utt000 ab"))
+    before = (tmp_path / "chain" / "asr" / "model.safetensors").stat().st_mtime_ns
+    assert train_chain.main(arguments) == 0
+    assert (tmp_path / "chain" / "asr" / "model.safetensors").stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["unpaired.speech_ratio=1"], "there is no speech alone"),
+        (["unpaired.text_ratio=1"], "there is no text alone"),
+        (["--text_data=."], "unpaired.text_ratio=0 leaves them unused"),
+        (["--speech_data=."], "--speech_data names 1 folders and --speech_dump 0"),
+        (["data.paired_share=0.5", "unpaired.speech_ratio=1", "unpaired.labels={labels}"], "has no line for utt"),
+    ],
+)
+def test_speech_and_text_alone_that_are_not_there_are_named(
+    recipe, trained_asr, trained_t2s, tmp_path, caplog, extra, message
+):
+    (tmp_path / "text").write_text("line1 abc\n")
+    extra = [each.replace("=.", f"={tmp_path}").format(labels=tmp_path / "text") for each in extra]
+    models = {"asr": trained_asr, "t2s": trained_t2s}
+    arguments = recipe.arguments(tmp_path / "chain", *SHORT, with_text=False, **models)
+    assert train_chain.main([*arguments, *extra]) == 1
+    assert message in caplog.text

@@ -15,38 +15,63 @@ LOG = logging.getLogger(__name__)
 def training_parser(description: str) -> argparse.ArgumentParser:
     """A parser for a command that trains on one set and validates on another."""
     parser = stage_parser(description)
-    for name, what in (("train", "training"), ("valid", "validation")):
-        parser.add_argument(f"--{name}_data", type=Path, required=True, help=f"Kaldi directory of the {what} set")
-        parser.add_argument(f"--{name}_dump", type=Path, required=True, help=f"token dump of the {what} set")
+    add_sets(parser, "train", "training sets, which are joined", required=True)
+    parser.add_argument("--valid_data", type=Path, required=True, help="Kaldi directory of the validation set")
+    parser.add_argument("--valid_dump", type=Path, required=True, help="token dump of the validation set")
     parser.add_argument("--out", type=Path, required=True, help="folder of the experiment; rerun to go on after a kill")
     return parser
+
+
+def add_sets(parser: argparse.ArgumentParser, name: str, what: str, *, required: bool = False) -> None:
+    """Add ``--<name>_data`` and ``--<name>_dump``, which take the folders of several sets in the same order."""
+    options: dict[str, Any] = {"type": Path, "nargs": "+", "required": required, "default": [], "metavar": "DIR"}
+    parser.add_argument(f"--{name}_data", help=f"Kaldi directories of the {what}", **options)
+    parser.add_argument(f"--{name}_dump", help=f"token dumps of the {what}, in the same order", **options)
+
+
+def sets_named(arguments: argparse.Namespace, name: str) -> tuple[Any, ...]:
+    """The ``SetFolders`` that the options of ``add_sets`` name.
+
+    Raises:
+        ConfigError: There are not as many of the one as of the other.
+    """
+    from tokenchain_toolkit.errors import ConfigError
+    from tokenchain_toolkit.tasks.training_sets import SetFolders
+
+    data, dumps = getattr(arguments, f"{name}_data"), getattr(arguments, f"{name}_dump")
+    if len(data) != len(dumps):
+        raise ConfigError(
+            f"--{name}_data names {len(data)} folders and --{name}_dump {len(dumps)}; give a dump for each directory"
+        )
+    return tuple(SetFolders(data=one, dump=dump) for one, dump in zip(data, dumps, strict=True))
 
 
 def train_stage(
     arguments: argparse.Namespace,
     schema: type[Any],
     *,
-    inputs: Sequence[Path],
+    inputs: Callable[[Any], Sequence[Path]],
     train: Callable[[Any, Any], None],
+    sets: Any = None,
 ) -> None:
     """Load the configuration, skip what is up to date, train, and mark the experiment as complete.
 
     Args:
         arguments: Parsed by ``training_parser``.
         schema: Dataclass of the configuration.
-        inputs: Files that the experiment depends on besides the two sets.
+        inputs: Gives, of the configuration, the files that the experiment depends on besides the sets.
         train: Called with the configuration and the sets.
+        sets: The sets, if they are more than ``training_parser`` asks for.
     """
     from tokenchain_toolkit.config.load import config_dict, load_config
     from tokenchain_toolkit.data.stamp import StageStamp
-    from tokenchain_toolkit.tasks.experiment import SetFolders, TrainingSets
+    from tokenchain_toolkit.tasks.training_sets import SetFolders, TrainingSets
 
     config = load_config(schema, arguments.config, arguments.overrides)
-    sets = TrainingSets(
-        train=SetFolders(data=arguments.train_data, dump=arguments.train_dump),
-        valid=SetFolders(data=arguments.valid_data, dump=arguments.valid_dump),
-    )
-    stamp = StageStamp(arguments.out, inputs=[*sets.inputs(), *inputs], config=config_dict(config))
+    if sets is None:
+        valid = SetFolders(data=arguments.valid_data, dump=arguments.valid_dump)
+        sets = TrainingSets(train=sets_named(arguments, "train"), valid=valid)
+    stamp = StageStamp(arguments.out, inputs=[*sets.inputs(), *inputs(config)], config=config_dict(config))
     rank = process_rank()
     if not stamp.begin_on_rank(rank, overwrite=arguments.overwrite):
         LOG.info("%s is up to date", arguments.out)

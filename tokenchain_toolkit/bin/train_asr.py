@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     train_stage(
         arguments,
         ASRConfig,
-        inputs=[arguments.token_list / "tokens.txt"],
+        inputs=lambda config: [arguments.token_list / "tokens.txt"],
         train=lambda config, sets: train_asr(config, sets, token_list=arguments.token_list, folder=arguments.out),
     )
 

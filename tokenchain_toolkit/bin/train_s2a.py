@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
     train_stage(
         arguments,
         S2AConfig,
-        inputs=[],
+        inputs=lambda config: [],
         train=lambda config, sets: train_s2a(config, sets, folder=arguments.out),
     )
 

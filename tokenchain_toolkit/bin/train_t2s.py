@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     train_stage(
         arguments,
         T2SConfig,
-        inputs=[arguments.token_list / "tokens.txt"],
+        inputs=lambda config: [arguments.token_list / "tokens.txt"],
         train=lambda config, sets: train_t2s(config, sets, token_list=arguments.token_list, folder=arguments.out),
     )
 

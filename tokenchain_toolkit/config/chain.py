@@ -2,21 +2,30 @@
 
 from dataclasses import dataclass, field
 
+from tokenchain_toolkit.config.evaluation import EvaluationConfig
+from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.config.training import CommonConfig
 
-FEEDBACKS = ("none", "st_argmax", "st_gumbel", "soft")
+FEEDBACKS = ("none", "st_argmax", "st_gumbel", "soft", "score_function")
+READINGS = ("teacher_forced", "free_running", "ctc")
 FEEDBACK_INTO = ("asr", "decoder")
+T2S_TRAININGS = ("joint", "frozen", "alternating")
 TEMPERATURE_SCHEDULES = ("constant", "linear", "cosine", "exponential")
+TEMPERATURE_STEPS = ("step", "epoch")
 BALANCES = ("dwa", "fixed", "uncertainty")
 
 
 @dataclass
 class TemperatureConfig:
-    """Temperature tau of the interface; it goes from ``start`` to ``end`` over the run unless it is constant."""
+    """Temperature tau of the interface; it goes from ``start`` to ``end`` over the run unless it is constant.
+
+    ``by`` says whether it moves with every ``step`` or only from ``epoch`` to epoch; the last epoch then has ``end``.
+    """
 
     schedule: str = "constant"
     start: float = 1.0
     end: float = 1.0
+    by: str = "step"
 
 
 @dataclass
@@ -39,21 +48,59 @@ class ChainModelConfig:
 
     Attributes:
         feedback: What T2S is given of the ASR's posteriors: ``st_argmax`` and ``st_gumbel`` their one-hot with the
-            gradient of the posteriors, ``soft`` the expected embedding; ``none`` is the baseline, in which ASR and T2S
-            go on training side by side without a link.
+            gradient of the posteriors, ``soft`` the expected embedding, ``score_function`` sampled transcripts, whose
+            probability is raised or lowered by how well T2S reconstructs from them; ``none`` is the baseline, in which
+            ASR and T2S go on training side by side without a link.
+        reading: Where the text comes from: the decoder on the reference's history (``teacher_forced``), the decoder on
+            its own (``free_running``), or the best path of the ``ctc`` head. The text is the likeliest, or with
+            ``st_gumbel`` and ``score_function`` sampled.
         feedback_into: What the gradient of L_rec reaches: the whole ``asr``, or its attention ``decoder`` alone.
         temperature: Of the posteriors.
         balance: Weights of L_ASR and L_rec.
-        freeze_t2s: Leave T2S as it is.
+        t2s_training: ``joint``, ``frozen``, or ``alternating`` with the ASR, each in every other update.
         supervised_t2s: Weight of T2S's loss on the reference text, beside L_rec; the baseline has no other anyway.
+        history_dropout: Share of T2S's semantic inputs that is masked while L_rec is computed; none (``null``) leaves
+            it as T2S was pretrained.
+        num_samples: Transcripts that ``score_function`` samples of each utterance, at least 2.
     """
 
     feedback: str = "st_argmax"
+    reading: str = "teacher_forced"
     feedback_into: str = "asr"
     temperature: TemperatureConfig = field(default_factory=TemperatureConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
-    freeze_t2s: bool = False
+    t2s_training: str = "joint"
     supervised_t2s: float = 0.0
+    history_dropout: float | None = None
+    num_samples: int = 4
+
+
+@dataclass
+class UnpairedConfig:
+    """Speech without text and text without speech, beside every paired batch.
+
+    They are the utterances that ``data.paired_share`` leaves over and the sets that the command is given.
+
+    Attributes:
+        speech_ratio: Frames of speech alone for each frame of paired data; 0 uses none.
+        text_ratio: The same for text alone, by the frames that its text takes on average; 0 uses none.
+        reading: As ``model.reading``, for speech alone: ``free_running`` or ``ctc``.
+        reconstruction_weight: Of L_rec on speech alone, relative to that on paired data.
+        labels: Table ``utt_id text`` of what another recogniser read of the speech (the ``text`` of decode_asr); the
+            ASR is trained on it as if it were the transcript (self-training).
+        label_weight: Of that loss, relative to L_ASR on paired data.
+        text_weight: Of L_ASR on the tokens that T2S samples for text alone, relative to that on paired data.
+        sampling: How they are sampled.
+    """
+
+    speech_ratio: float = 0.0
+    text_ratio: float = 0.0
+    reading: str = "ctc"
+    reconstruction_weight: float = 1.0
+    labels: str | None = None
+    label_weight: float = 1.0
+    text_weight: float = 1.0
+    sampling: T2SSamplingConfig = field(default_factory=T2SSamplingConfig)
 
 
 @dataclass
@@ -61,3 +108,5 @@ class ChainConfig(CommonConfig):
     """A chain experiment."""
 
     model: ChainModelConfig = field(default_factory=ChainModelConfig)
+    unpaired: UnpairedConfig = field(default_factory=UnpairedConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

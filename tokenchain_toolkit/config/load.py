@@ -37,9 +37,8 @@ def load_config(schema: type[Config], path: Path | None, overrides: Sequence[str
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError) as error:
         source = f"{path} with {list(overrides)}" if overrides else str(path)
-        first = str(error).splitlines()[0]
         raise ConfigError(
-            f"{source}: {first}; the keys are the fields of {schema.__module__}.{schema.__name__}"
+            f"{source}: {_told(error)}; the keys are the fields of {schema.__module__}.{schema.__name__}"
         ) from error
 
 
@@ -55,7 +54,14 @@ def merge_into(schema: type[Config], values: dict[str, Any]) -> Config:
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))  # type: ignore[return-value]
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{schema.__name__}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{schema.__name__}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, in one line that names the key, which OmegaConf says only in a later line."""
+    first = str(error).splitlines()[0]
+    key = getattr(error, "full_key", None)
+    return f"{key}: {first}" if key and key not in first else first
 
 
 def config_dict(config: Any) -> dict[str, Any]:

@@ -48,12 +48,16 @@ class DataConfig:
     """How utterances become batches.
 
     A prompt is a crop of another utterance of the same speaker; its length in frames is drawn between the two bounds,
-    and 0 leaves it out.
+    and 0 leaves it out. ASR, T2S and the chain take ``paired_share`` of the training utterances as paired data, drawn
+    by ``split_seed`` and their names alone, so that all of them take the same; the chain may use the others as speech
+    and text without each other. S2A, which needs no text, takes all.
     """
 
     min_prompt_frames: int = 0
     max_prompt_frames: int = 0
     max_frames: int = 3000
+    paired_share: float = 1.0
+    split_seed: int = 0
 
 
 @dataclass

@@ -10,6 +10,7 @@ from tokenchain_toolkit.data.kaldi import read_data_dir
 from tokenchain_toolkit.data.token_dump import read_dump
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_text
+from tokenchain_toolkit.models.sequences import ctc_frames_needed
 from tokenchain_toolkit.text.bpe import TextTokenizer
 
 
@@ -41,27 +42,31 @@ def load_corpus(
     return TokenCorpus(dump=dump, texts=texts, speakers=[table.speakers[utt_id] for utt_id in dump.utt_ids])
 
 
-def skip_unusable(corpus: TokenCorpus, *, max_frames: int, encoder_frames: Callable[[int], int] | None) -> None:
+def skip_unusable(
+    corpus: TokenCorpus, *, max_frames: int, encoder_frames: Callable[[int], int] | None, max_share: float = 0.01
+) -> None:
     """Leave out what cannot be trained on: too long, or too few encoder frames for CTC to spell the text.
 
     Args:
         corpus: Changed in place.
         max_frames: Longest utterance.
         encoder_frames: Encoder frames for a number of semantic frames; None where there is no CTC.
+        max_share: Share of the corpus that may be left out.
 
     Raises:
-        DataError: That is more than 1 % of the corpus.
+        DataError: That is more than ``max_share`` of the corpus.
     """
     reasons: dict[int, str] = {}
-    for index, (length, text_L) in enumerate(zip(corpus.dump.lengths.tolist(), corpus.texts, strict=True)):
+    lengths = corpus.dump.lengths
+    for index in corpus.usable.tolist():
+        length, text_L = int(lengths[index]), corpus.texts[index]
         if length > max_frames:
             reasons[index] = f"{length} frames, more than data.max_frames={max_frames}"
         elif encoder_frames is not None:
-            # CTC needs a frame for every unit and a blank between two equal ones.
-            needed = len(text_L) + int((text_L[1:] == text_L[:-1]).sum())
-            if encoder_frames(length) < max(needed, 1):
+            needed = ctc_frames_needed(text_L)
+            if encoder_frames(length) < needed:
                 reasons[index] = f"{encoder_frames(length)} encoder frames for a transcript that needs {needed}"
-    corpus.skip(reasons)
+    corpus.skip(reasons, max_share=max_share)
 
 
 def write_skipped(path: Path, corpora: list[TokenCorpus]) -> None:

@@ -3,6 +3,7 @@
 Shapes: B utterances, T frames, L text ids, P prompt frames, Q quantizers.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from tokenchain_toolkit.config.training import DataConfig
-from tokenchain_toolkit.data.token_dump import TokenDump
+from tokenchain_toolkit.data.token_dump import TokenDump, join_dumps
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.models.batch import TokenBatch
 
@@ -41,6 +42,12 @@ class TokenCorpus:
         self.usable = np.arange(len(self.dump))
         self.skipped = {}
 
+    def part(self, indices: np.ndarray) -> "TokenCorpus":
+        """The same corpus with only these of its usable utterances, which still lists what was skipped."""
+        part = copy.copy(self)
+        part.usable = np.intersect1d(self.usable, indices)
+        return part
+
     def skip(self, reasons: dict[int, str], *, max_share: float = 0.01) -> None:
         """Leave utterances out, by index, with a reason.
 
@@ -58,6 +65,25 @@ class TokenCorpus:
             )
         self.skipped.update(named)
         self.usable = np.setdiff1d(self.usable, np.fromiter(reasons, dtype=np.int64))
+
+
+def join_corpora(corpora: list[TokenCorpus]) -> TokenCorpus:
+    """Several corpora of one tokenizer as one.
+
+    Raises:
+        DataError: An utterance is in two of them.
+    """
+    if len(corpora) == 1:
+        return copy.copy(corpora[0])
+    joined = TokenCorpus(
+        dump=join_dumps([corpus.dump for corpus in corpora]),
+        texts=[text_L for corpus in corpora for text_L in corpus.texts],
+        speakers=[speaker for corpus in corpora for speaker in corpus.speakers],
+    )
+    first = np.cumsum([0, *(len(corpus.dump) for corpus in corpora)])
+    joined.usable = np.concatenate([corpus.usable + start for corpus, start in zip(corpora, first[:-1], strict=True)])
+    joined.skipped = {utt_id: why for corpus in corpora for utt_id, why in corpus.skipped.items()}
+    return joined
 
 
 @dataclass

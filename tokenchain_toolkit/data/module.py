@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import lightning
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tokenchain_toolkit.config.training import DataConfig, TrainingConfig
 from tokenchain_toolkit.data.batching import make_batches
@@ -52,21 +52,30 @@ class TokenDataModule(lightning.LightningDataModule):
         """Loader of the validation corpus, the same every time."""
         return self._loader(self.valid, 0)
 
+    @property
+    def world_size(self) -> int:
+        """Number of devices that share a batch."""
+        return self.trainer.world_size if self.trainer else 1
+
     def _loader(self, corpus: TokenCorpus, epoch: int) -> DataLoader[Example]:
-        """Loader over one corpus; a batch is cut into one share for each device."""
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        """Loader over one corpus."""
         dataset = TokenDataset(corpus, self.data_config, seed=self.training.seed, epoch=epoch)
         batches = make_batches(
             dataset.lengths + self.data_config.max_prompt_frames,
             batch_frames=self.training.batch_frames,
             max_batch_size=self.training.max_batch_size,
-            min_batch_size=world_size,
+            min_batch_size=self.world_size,
             seed=self.training.seed,
             epoch=epoch,
         )
+        return self.loader_of(dataset, batches)
+
+    def loader_of(self, dataset: Dataset[Example], batches: list[np.ndarray]) -> DataLoader[Example]:
+        """Loader of given batches; a batch is cut into one share for each device."""
+        rank = self.trainer.global_rank if self.trainer else 0
         return DataLoader(
             dataset,
-            batch_sampler=FixedBatches(batches, rank=rank, world_size=world_size),
+            batch_sampler=FixedBatches(batches, rank=rank, world_size=self.world_size),
             num_workers=self.training.num_workers,
             collate_fn=collate,
             # Else each new iterator draws from the models' random stream, and Lightning makes fewer when it resumes.

@@ -148,7 +148,7 @@ def _run_group(function: Callable[..., None], shards: Sequence[Shard], folder: s
 
 def _run_jobs(function: Callable[..., None], pending: Sequence[Shard], folder: Path, workers: Workers) -> None:
     """Deal the shards out to jobs, wait for all, and cancel the rest when one fails."""
-    executor = _executor(folder / "logs", workers)
+    executor = make_executor(folder / "logs", workers)
     groups = [pending[start :: workers.num_jobs] for start in range(min(workers.num_jobs, len(pending)))]
     jobs: list[Any] = []
     try:
@@ -162,7 +162,7 @@ def _run_jobs(function: Callable[..., None], pending: Sequence[Shard], folder: P
         raise
 
 
-def _executor(logs: Path, workers: Workers) -> Any:
+def make_executor(logs: Path, workers: Workers) -> Any:
     """A submitit executor."""
     import submitit
 

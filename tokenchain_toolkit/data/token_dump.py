@@ -68,6 +68,29 @@ class TokenDump:
         return self.codes[self.offsets[index] : self.offsets[index + 1]]
 
 
+def join_dumps(dumps: list[TokenDump]) -> TokenDump:
+    """Several sets of one tokenizer as one, in their order.
+
+    Raises:
+        DataError: An utterance is in two of them.
+    """
+    if len(dumps) == 1:
+        return dumps[0]
+    utt_ids = [utt_id for dump in dumps for utt_id in dump.utt_ids]
+    if len(set(utt_ids)) < len(utt_ids):
+        seen: set[str] = set()
+        twice = next(utt_id for utt_id in utt_ids if utt_id in seen or seen.add(utt_id))  # type: ignore[func-returns-value]
+        raise DataError(f"{twice} is in two of the sets that are joined; name each utterance once")
+    codes = [dump.codes for dump in dumps if dump.codes is not None]
+    return TokenDump(
+        utt_ids=utt_ids,
+        semantic=np.concatenate([dump.semantic for dump in dumps]),
+        codes=np.concatenate(codes) if len(codes) == len(dumps) else None,
+        offsets=np.cumsum(np.concatenate([[0], *(dump.lengths for dump in dumps)])),
+        manifest=dumps[0].manifest,
+    )
+
+
 def read_dump(folder: Path, *, with_codes: bool = False) -> TokenDump:
     """Read one set's tokens.
 

@@ -6,17 +6,16 @@ beams of all utterances of a batch in one tensor, which ESPnet's own, for one ut
 Shapes: B utterances, W hypotheses of each, N = B * W, S encoder frames, V text units, L text positions, D features.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from tokenchain_toolkit.config.asr import ASRDecodingConfig
 from tokenchain_toolkit.data.batching import make_batches
 from tokenchain_toolkit.models.asr import BLANK_ID, TokenASR, encoder_frames
+from tokenchain_toolkit.models.cached_decoder import CachedDecoder
 
 # Units per hypothesis, relative to the beam, that the decoder lets through to CTC (ESPnet's value).
 PRE_BEAM_RATIO = 1.5
@@ -44,30 +43,20 @@ class BeamSearch:
         Returns:
             In the order of ``utterances``; empty for one that is too short for the encoder.
         """
-        lengths = np.array([len(semantic_T) for semantic_T in utterances])
         found: list[list[int]] = [[] for _ in utterances]
-        layer = self.asr.config.input_layer
-        long_enough = np.array([i for i, length in enumerate(lengths) if encoder_frames(int(length), layer) >= 1], int)
-        if not len(long_enough):
-            return found
-        batches = make_batches(
-            lengths[long_enough], batch_frames=self.config.batch_frames, max_batch_size=len(utterances), seed=0, epoch=0
-        )
-        for batch in batches:
-            indices = long_enough[batch]
-            for index, text in zip(indices, self._search([utterances[i] for i in indices]), strict=True):
+        for indices, memories in encoded_batches(self.asr, utterances, batch_frames=self.config.batch_frames):
+            for index, text in zip(indices, self.search(memories), strict=True):
                 found[index] = text
         return found
 
     @torch.no_grad()
-    def _search(self, utterances: list[np.ndarray]) -> list[list[int]]:
-        device = self.asr.embed.weight.device
-        # Each alone: the encoder's convolutions would see the padding of a batch.
-        memories = [self._encode(semantic_T, device) for semantic_T in utterances]
+    def search(self, memories: Sequence[torch.Tensor]) -> list[list[int]]:
+        """Text ids of each utterance of a batch, by its encoder states (S, D)."""
+        device = memories[0].device
         frames_B = torch.tensor([len(memory_SD) for memory_SD in memories], device=device)
-        memory_BSD = pad_sequence(memories, batch_first=True)
+        memory_BSD = pad_sequence(list(memories), batch_first=True)
         is_frame_BS = torch.arange(memory_BSD.shape[1], device=device)[None] < frames_B[:, None]
-        beam = _Beam(len(utterances), self.beam_size, sos_id=self.asr.sos_eos_id, device=device)
+        beam = _Beam(len(memories), self.beam_size, sos_id=self.asr.sos_eos_id, device=device)
         scorer = _Scorer(self.asr, self.config, memory_BSD, is_frame_BS, beam_size=self.beam_size)
         most_B, least_B = self._length_bounds(frames_B)
         for length in range(int(most_B.max())):
@@ -80,15 +69,42 @@ class BeamSearch:
                 break
         return beam.texts
 
-    def _encode(self, semantic_T: np.ndarray, device: torch.device) -> torch.Tensor:
-        semantic_BT = torch.from_numpy(semantic_T.astype(np.int64))[None].to(device)
-        return self.asr.encode(semantic_BT, torch.tensor([len(semantic_T)], device=device))[0][0]
-
     def _length_bounds(self, frames_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Most and least text units of each utterance."""
         most_B = (frames_B * (self.config.max_length_ratio or 1.0)).long().clamp_min(1)
         least_B = (frames_B * self.config.min_length_ratio).long()
         return most_B, torch.minimum(least_B, most_B - 1)
+
+
+@torch.no_grad()
+def encoded_batches(
+    asr: TokenASR, utterances: Sequence[np.ndarray], *, batch_frames: int
+) -> Iterator[tuple[list[int], list[torch.Tensor]]]:
+    """Utterances of similar length at a time: their indices and their encoder states, each (S, D).
+
+    Args:
+        asr: In evaluation mode.
+        utterances: Semantic tokens, one array of shape (frames,) each; those too short for the encoder are left out.
+        batch_frames: Bound on the semantic frames, with padding, of a batch.
+    """
+    lengths = np.array([len(semantic_T) for semantic_T in utterances])
+    layer = asr.config.input_layer
+    long_enough = np.array([i for i, length in enumerate(lengths) if encoder_frames(int(length), layer) >= 1], int)
+    if not len(long_enough):
+        return
+    batches = make_batches(
+        lengths[long_enough], batch_frames=batch_frames, max_batch_size=len(utterances), seed=0, epoch=0
+    )
+    for batch in batches:
+        indices = long_enough[batch].tolist()
+        # Each alone: the encoder's convolutions would see the padding of a batch.
+        yield indices, [_encode(asr, utterances[index]) for index in indices]
+
+
+def _encode(asr: TokenASR, semantic_T: np.ndarray) -> torch.Tensor:
+    device = asr.embed.weight.device
+    semantic_BT = torch.from_numpy(semantic_T.astype(np.int64))[None].to(device)
+    return asr.encode(semantic_BT, torch.tensor([len(semantic_T)], device=device))[0][0]
 
 
 class _Scorer:
@@ -109,7 +125,7 @@ class _Scorer:
         self.decoder, self.prefix_scorer, self.prefix_state = None, None, None
         self.pre_beam_size = int(PRE_BEAM_RATIO * beam_size)
         if config.ctc_weight < 1:
-            self.decoder = _CachedDecoder(asr.decoder, memory_BSD, is_frame_BS)
+            self.decoder = CachedDecoder(asr.decoder, memory_BSD, is_frame_BS)
         if config.ctc_weight > 0:
             log_probs_BSV = asr.ctc.log_softmax(memory_BSD)
             lengths = is_frame_BS.sum(dim=1).tolist()
@@ -133,64 +149,6 @@ class _Scorer:
             self.decoder.keep(_rows(kept_BW // self.vocab_size))
         if self.prefix_scorer is not None:
             self.prefix_state = self.prefix_scorer.index_select_state(self.prefix_state, kept_BW)
-
-
-class _CachedDecoder:
-    """One step of ESPnet's Transformer decoder, with the keys and values of encoder frames and of past units kept.
-
-    ESPnet's own step computes them anew every time, which takes most of a search. H heads, E features of each.
-    """
-
-    def __init__(self, decoder: Any, memory_BSD: torch.Tensor, is_frame_BS: torch.Tensor):
-        self.decoder = decoder
-        self.is_frame_B11S = is_frame_BS[:, None, None]
-        self.memories = [_keys_and_values(layer.src_attn, memory_BSD) for layer in decoder.decoders]
-        self.past: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def __call__(self, ids_NL: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities of the next unit, (N, V)."""
-        state_N1D = self.decoder.embed(ids_NL)[:, -1:]
-        past = []
-        for index, layer in enumerate(self.decoder.decoders):
-            normed_N1D = layer.norm1(state_N1D)
-            keys_NHLE, values_NHLE = _keys_and_values(layer.self_attn, normed_N1D)
-            if self.past:
-                keys_NHLE = torch.cat([self.past[index][0], keys_NHLE], dim=2)
-                values_NHLE = torch.cat([self.past[index][1], values_NHLE], dim=2)
-            past.append((keys_NHLE, values_NHLE))
-            state_N1D = state_N1D + _attend(layer.self_attn, normed_N1D, keys_NHLE, values_NHLE)
-            # The hypotheses of an utterance are queries to the same frames.
-            queries_BWD = layer.norm2(state_N1D).view(len(self.is_frame_B11S), -1, state_N1D.shape[2])
-            heard_BWD = _attend(layer.src_attn, queries_BWD, *self.memories[index], mask=self.is_frame_B11S)
-            state_N1D = state_N1D + heard_BWD.reshape(state_N1D.shape)
-            state_N1D = state_N1D + layer.feed_forward(layer.norm3(state_N1D))
-        self.past = past
-        return self.decoder.output_layer(self.decoder.after_norm(state_N1D[:, 0])).log_softmax(-1)
-
-    def keep(self, rows_N: torch.Tensor) -> None:
-        """Go on with these of the N hypotheses."""
-        self.past = [(keys_NHLE[rows_N], values_NHLE[rows_N]) for keys_NHLE, values_NHLE in self.past]
-
-
-def _keys_and_values(attention: Any, states_BTD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return _in_heads(attention, attention.linear_k(states_BTD)), _in_heads(attention, attention.linear_v(states_BTD))
-
-
-def _attend(
-    attention: Any,
-    queries_BTD: torch.Tensor,
-    keys_BHSE: torch.Tensor,
-    values_BHSE: torch.Tensor,
-    *,
-    mask: torch.Tensor | None = None,
-) -> torch.Tensor:
-    queries_BHTE = _in_heads(attention, attention.linear_q(queries_BTD))
-    heard_BHTE = F.scaled_dot_product_attention(queries_BHTE, keys_BHSE, values_BHSE, attn_mask=mask)
-    return attention.linear_out(heard_BHTE.transpose(1, 2).flatten(2))
-
-
-def _in_heads(attention: Any, states_BTD: torch.Tensor) -> torch.Tensor:
-    return states_BTD.unflatten(2, (attention.h, attention.d_k)).transpose(1, 2)
 
 
 class _Beam:

@@ -1,7 +1,7 @@
 """From the transcripts of a set to a dump of semantic tokens that T2S has drawn."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,12 @@ from tqdm import tqdm
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.config.training import DataConfig
 from tokenchain_toolkit.data.corpus import load_corpus
-from tokenchain_toolkit.data.dataset import TokenDataset, collate
+from tokenchain_toolkit.data.dataset import TokenCorpus, TokenDataset, collate
 from tokenchain_toolkit.data.manifest import check_same_tokenizer
 from tokenchain_toolkit.data.token_dump import Row, write_dump
 from tokenchain_toolkit.files import write_json
 from tokenchain_toolkit.inference.model_folder import load_model
-from tokenchain_toolkit.inference.t2s_sampling import sample_semantic
+from tokenchain_toolkit.inference.t2s_sampling import SampledSpeech, sample_semantic
 from tokenchain_toolkit.models.t2s import T2SModel
 
 LOG = logging.getLogger(__name__)
@@ -43,31 +43,50 @@ def generate_dump(
     corpus = load_corpus(dump, data, text_tokenizer=saved.text_tokenizer)
     check_same_tokenizer(saved.manifest, corpus.dump.manifest, our_name=str(model), their_name=str(dump))
     t2s = saved.module.to(device)
-    prompts = DataConfig(min_prompt_frames=config.prompt_frames, max_prompt_frames=config.prompt_frames)
-    dataset = TokenDataset(corpus, prompts, seed=config.seed, epoch=0)
-    # Texts of similar length together, so that a batch ends at about the same time.
-    order = np.argsort([len(text_L) for text_L in corpus.texts], kind="stable")
-    batches = [order[start : start + config.batch_size] for start in range(0, len(order), config.batch_size)]
-    generator = torch.Generator(device=device).manual_seed(config.seed)
     unfinished: list[str] = []
 
     def rows() -> Iterator[Row]:
-        for indices in tqdm(batches, desc="decode_t2s", disable=None):
-            batch = collate([dataset[int(index)] for index in indices]).to(torch.device(device))
-            drawn = sample_semantic(
-                t2s,
-                batch.text_BL,
-                batch.text_lengths_B,
-                prefix_BP=batch.prompt_BP,
-                prefix_lengths_B=batch.prompt_lengths_B,
-                config=config,
-                generator=generator,
-            )
-            for utt_id, speech in zip(batch.utt_ids, drawn, strict=True):
-                if not speech.ended:
-                    unfinished.append(utt_id)
-                yield utt_id, speech.semantic_T.cpu().numpy().astype(np.int16), None
+        for utt_id, speech in speak(t2s, corpus, config=config):
+            if not speech.ended:
+                unfinished.append(utt_id)
+            yield utt_id, speech.semantic_T.cpu().numpy().astype(np.int16), None
 
     count = write_dump(out, rows(), manifest={**saved.manifest, "acoustic": None})
     write_json(out / "unfinished.json", sorted(unfinished))
     LOG.info("%s: %d utterances, %d of them cut at the length cap", out, count, len(unfinished))
+
+
+def speak(
+    t2s: T2SModel, corpus: TokenCorpus, *, config: T2SSamplingConfig, positions: Sequence[int] | None = None
+) -> Iterator[tuple[str, SampledSpeech]]:
+    """Draw the semantic tokens of transcripts, batch by batch.
+
+    Args:
+        t2s: In evaluation mode.
+        corpus: Transcripts, and natural tokens, of which prompts are taken, each from another utterance.
+        config: Sampling.
+        positions: Which of the usable utterances; all if None.
+
+    Yields:
+        utt_id and what was drawn.
+    """
+    device = t2s.head.weight.device
+    prompts = DataConfig(min_prompt_frames=config.prompt_frames, max_prompt_frames=config.prompt_frames)
+    dataset = TokenDataset(corpus, prompts, seed=config.seed, epoch=0)
+    chosen = np.arange(len(dataset)) if positions is None else np.asarray(positions)
+    # Texts of similar length together, so that a batch ends at about the same time.
+    chosen = chosen[np.argsort([len(corpus.texts[corpus.usable[position]]) for position in chosen], kind="stable")]
+    batches = [chosen[start : start + config.batch_size] for start in range(0, len(chosen), config.batch_size)]
+    generator = torch.Generator(device=device).manual_seed(config.seed)
+    for members in tqdm(batches, desc="T2S", disable=None, leave=False):
+        batch = collate([dataset[int(position)] for position in members]).to(device)
+        drawn = sample_semantic(
+            t2s,
+            batch.text_BL,
+            batch.text_lengths_B,
+            prefix_BP=batch.prompt_BP,
+            prefix_lengths_B=batch.prompt_lengths_B,
+            config=config,
+            generator=generator,
+        )
+        yield from zip(batch.utt_ids, drawn, strict=True)

@@ -14,7 +14,7 @@ from torch import nn
 
 from tokenchain_toolkit.config.asr import ASRModelConfig
 from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.models.sequences import IGNORE_ID, add_sos_eos
+from tokenchain_toolkit.models.sequences import IGNORE_ID, add_sos_eos, ctc_frames_needed, valid_mask
 
 Frames = TypeVar("Frames", int, torch.Tensor)
 BLANK_ID = 0
@@ -160,15 +160,23 @@ class TokenASR(nn.Module):
         total = F.ctc_loss(log_probs_SBV, text_BL, memory_lengths_B, text_lengths_B, blank=BLANK_ID, reduction="sum")
         return total / text_lengths_B.sum()
 
+    def can_spell(self, num_frames: int, text_L: torch.Tensor) -> bool:
+        """Whether CTC has enough encoder frames for a text."""
+        return encoder_frames(num_frames, self.config.input_layer) >= ctc_frames_needed(text_L)
+
     @torch.no_grad()
     def ctc_greedy(self, memory_BSD: torch.Tensor, memory_lengths_B: torch.Tensor) -> list[list[int]]:
         """Best CTC path of each utterance, repeats merged and blanks removed."""
         path_BS = self.ctc.argmax(memory_BSD)
-        is_new_BS = torch.ones_like(path_BS, dtype=torch.bool)
-        is_new_BS[:, 1:] = path_BS[:, 1:] != path_BS[:, :-1]
-        inside_BS = torch.arange(path_BS.shape[1], device=path_BS.device)[None] < memory_lengths_B[:, None]
-        keep_BS = is_new_BS & inside_BS & (path_BS != BLANK_ID)
+        keep_BS = emitting_frames(path_BS, memory_lengths_B)
         return [row[keep].tolist() for row, keep in zip(path_BS, keep_BS, strict=True)]
+
+
+def emitting_frames(path_BS: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+    """True where a CTC path emits a unit: at the first frame of each run that is not blank; shape (B, S)."""
+    is_new_BS = torch.ones_like(path_BS, dtype=torch.bool)
+    is_new_BS[:, 1:] = path_BS[:, 1:] != path_BS[:, :-1]
+    return is_new_BS & valid_mask(lengths_B, path_BS.shape[1]) & (path_BS != BLANK_ID)
 
 
 def encoder_frames(num_frames: int, input_layer: str) -> int:

@@ -1,9 +1,11 @@
 """What a model is given: one padded batch of utterances."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from tokenchain_toolkit.models.sequences import pack_left
 
@@ -45,6 +47,27 @@ class TokenBatch:
             value = getattr(self, field.name)
             moved[field.name] = value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
         return TokenBatch(**moved)
+
+
+def with_semantic(batch: TokenBatch, rows: Sequence[int], semantic: Sequence[torch.Tensor]) -> TokenBatch:
+    """Some utterances of a batch with other semantic tokens.
+
+    Args:
+        batch: Without acoustic codes.
+        rows: The utterances.
+        semantic: Tokens (T,) of each of them.
+    """
+    index_B = torch.tensor(rows, device=batch.text_BL.device)
+    kept = {
+        name: getattr(batch, name)[index_B] for name in ("text_BL", "text_lengths_B", "prompt_BP", "prompt_lengths_B")
+    }
+    return replace(
+        batch,
+        utt_ids=[batch.utt_ids[row] for row in rows],
+        semantic_BT=pad_sequence(list(semantic), batch_first=True),
+        semantic_lengths_B=torch.tensor([len(semantic_T) for semantic_T in semantic], device=index_B.device),
+        **kept,
+    )
 
 
 def join_prompt(batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

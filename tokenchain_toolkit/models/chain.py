@@ -1,25 +1,50 @@
 """TokenChain: the error of T2S's reconstruction flows back into the ASR through the text it predicted.
 
-Shapes: B utterances, L text positions, V text units, T semantic frames, D features.
+Shapes: B utterances, L text positions, V text units, S encoder frames, T semantic frames, D features, K samples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from tokenchain_toolkit.config.chain import FEEDBACK_INTO, FEEDBACKS, ChainModelConfig
+from tokenchain_toolkit.config.chain import (
+    FEEDBACK_INTO,
+    FEEDBACKS,
+    READINGS,
+    T2S_TRAININGS,
+    ChainModelConfig,
+)
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.models.asr import ASROutput, TokenASR
+from tokenchain_toolkit.models.asr_reading import Reading, read_ctc, read_free_running, read_teacher_forced
 from tokenchain_toolkit.models.batch import TokenBatch
 from tokenchain_toolkit.models.sequences import valid_mask
-from tokenchain_toolkit.models.straight_through import gumbel_noise, interface_probs, straight_through
+from tokenchain_toolkit.models.straight_through import interface_probs, straight_through
 from tokenchain_toolkit.models.t2s import T2SModel, T2SOutput
+
+SAMPLED = ("st_gumbel", "score_function")
+
+
+@dataclass
+class LinkOutput:
+    """T2S's reconstruction from what the ASR read; its loss is L_rec.
+
+    Attributes:
+        t2s: L_rec and T2S's accuracy. With the score function, the mean over the samples, and its gradient at the ASR
+            is the estimate.
+        reading: The text, or of several samples all of them.
+        entropy: Mean entropy of the interface's posteriors over the text's positions, in nats.
+    """
+
+    t2s: T2SOutput
+    reading: Reading
+    entropy: torch.Tensor
 
 
 @dataclass
 class ChainOutput:
-    """Both halves' outputs and what the interface looked like.
+    """Both halves' outputs on paired data, and the link between them.
 
     ``t2s.loss`` is L_rec with feedback and, for the baseline, T2S's supervised loss on the reference text.
     ``supervised`` is that loss beside L_rec, where it is asked for.
@@ -27,8 +52,7 @@ class ChainOutput:
 
     asr: ASROutput
     t2s: T2SOutput
-    interface_entropy: torch.Tensor
-    interface_accuracy: torch.Tensor
+    link: LinkOutput | None
     supervised: T2SOutput | None = None
 
 
@@ -36,26 +60,21 @@ class ChainModel(nn.Module):
     """ASR and T2S with the discrete interface between them.
 
     Args:
-        config: Feedback, temperature, balance, and whether T2S is frozen.
+        config: Feedback, temperature, balance, and how T2S is trained.
         asr: Pretrained recogniser.
         t2s: Pretrained text-to-semantic model over the same text units and semantic tokens.
 
     Raises:
-        ConfigError: The kind of feedback or its reach is unknown, or a frozen T2S is to be supervised.
+        ConfigError: A setting is unknown, or two contradict each other.
     """
 
     def __init__(self, config: ChainModelConfig, *, asr: TokenASR, t2s: T2SModel):
         super().__init__()
-        if config.feedback not in FEEDBACKS:
-            raise ConfigError(f"model.feedback={config.feedback}: choose one of {', '.join(FEEDBACKS)}")
-        if config.feedback_into not in FEEDBACK_INTO:
-            raise ConfigError(f"model.feedback_into={config.feedback_into}: choose one of {', '.join(FEEDBACK_INTO)}")
-        if config.freeze_t2s and config.supervised_t2s:
-            raise ConfigError("model.supervised_t2s trains T2S, and model.freeze_t2s forbids it; set one of them")
+        _check(config)
         self.config = config
         self.asr = asr
         self.t2s = t2s
-        if config.freeze_t2s:
+        if config.t2s_training == "frozen":
             t2s.requires_grad_(False)
         # Loaded models come in evaluation mode, and Lightning trains each module in the mode it finds it in.
         self.train()
@@ -63,70 +82,172 @@ class ChainModel(nn.Module):
     def train(self, mode: bool = True) -> "ChainModel":
         """Training mode; a frozen T2S stays in evaluation mode."""
         super().train(mode)
-        if self.config.freeze_t2s:
+        if self.config.t2s_training == "frozen":
             self.t2s.eval()
         return self
 
     def forward(
         self, batch: TokenBatch, *, temperature: float, generator: torch.Generator | None = None
     ) -> ChainOutput:
-        """One teacher-forced pass around the chain.
+        """One pass around the chain on paired data.
 
         Args:
             batch: Paired utterances.
             temperature: Tau of the interface.
-            generator: Randomness of the Gumbel noise.
+            generator: Randomness of what is sampled; nothing is if None.
         """
         asr = self.asr(batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B)
-        logits_BLV = self._interface_logits(asr, batch)
-        noise_BLV = None
-        if self.config.feedback == "st_gumbel" and self.training:
-            noise_BLV = gumbel_noise(logits_BLV.shape, generator=generator, device=logits_BLV.device)
-        probs_BLV = interface_probs(logits_BLV, temperature=temperature, noise_BLV=noise_BLV)
-        has_link = self.config.feedback != "none"
-        text_BLD = self.feed_back(probs_BLV) if has_link else self.t2s.embed_text(batch.text_BL)
-        entropy, accuracy = self._describe(probs_BLV.detach(), batch)
-        return ChainOutput(
-            asr=asr,
-            t2s=self.reconstruct(text_BLD, batch),
-            interface_entropy=entropy,
-            interface_accuracy=accuracy,
-            supervised=(
-                self.reconstruct(self.t2s.embed_text(batch.text_BL), batch)
-                if has_link and self.config.supervised_t2s
-                else None
-            ),
+        if self.config.feedback == "none":
+            return ChainOutput(asr=asr, t2s=self.reconstruct_from_ids(batch.text_BL, batch), link=None)
+        link = self.link(
+            batch,
+            asr.memory_BSD,
+            asr.memory_lengths_B,
+            reading=self.config.reading,
+            temperature=temperature,
+            generator=generator,
+            logits_BLV=asr.logits_BLV,
         )
+        supervised = self.reconstruct_from_ids(batch.text_BL, batch) if self.config.supervised_t2s else None
+        return ChainOutput(asr=asr, t2s=link.t2s, link=link, supervised=supervised)
 
-    def _interface_logits(self, asr: ASROutput, batch: TokenBatch) -> torch.Tensor:
-        """Scores that the feedback flows through; the last position, the end symbol, is not read by T2S."""
-        if self.config.feedback_into == "asr":
-            return asr.logits_BLV[:, :-1]
-        logits_BLV, _ = self.asr.decode(
-            asr.memory_BSD.detach(), asr.memory_lengths_B, batch.text_BL, batch.text_lengths_B
-        )
-        return logits_BLV[:, :-1]
+    def link(
+        self,
+        batch: TokenBatch,
+        memory_BSD: torch.Tensor,
+        memory_lengths_B: torch.Tensor,
+        *,
+        reading: str,
+        temperature: float,
+        generator: torch.Generator | None,
+        logits_BLV: torch.Tensor | None = None,
+    ) -> LinkOutput:
+        """Let the ASR read, and T2S reconstruct the tokens from what it read.
 
-    def feed_back(self, probs_BLV: torch.Tensor) -> torch.Tensor:
-        """Text embeddings for T2S, (B, L, D), through which its gradient reaches the posteriors."""
-        passed_BLV = probs_BLV if self.config.feedback == "soft" else straight_through(probs_BLV)
+        Args:
+            batch: Utterances; their text is used with teacher forcing alone.
+            memory_BSD: Encoder states of the ASR.
+            memory_lengths_B: Encoder frames.
+            reading: ``teacher_forced``, ``free_running`` or ``ctc``.
+            temperature: Tau of the interface.
+            generator: Randomness of what is sampled; nothing is if None.
+            logits_BLV: Scores of the teacher-forced decoder where they are known already.
+        """
+        if self.config.feedback not in SAMPLED:
+            generator = None
+        samples = self.config.num_samples if self.config.feedback == "score_function" and generator else 1
+        if self.config.feedback_into == "decoder":
+            memory_BSD, logits_BLV = memory_BSD.detach(), None
+        utterances = batch
+        if samples > 1:
+            memory_BSD = memory_BSD.repeat_interleave(samples, dim=0)
+            memory_lengths_B = memory_lengths_B.repeat_interleave(samples)
+            batch = _repeated(batch, samples)
+        if reading == "teacher_forced":
+            if logits_BLV is None:
+                logits_BLV, _ = self.asr.decode(memory_BSD, memory_lengths_B, batch.text_BL, batch.text_lengths_B)
+            read = read_teacher_forced(self.asr, logits_BLV[:, :-1], batch.text_lengths_B, generator=generator)
+        else:
+            reader = read_ctc if reading == "ctc" else read_free_running
+            read = reader(self.asr, memory_BSD, memory_lengths_B, generator=generator)
+        noise_BLV = read.noise_BLV if self.config.feedback == "st_gumbel" else None
+        probs_BLV = interface_probs(read.logits_BLV, temperature=temperature, noise_BLV=noise_BLV)
+        t2s = self.reconstruct(self.feed_back(probs_BLV, read.text_BL), read.lengths_B, batch)
+        if samples > 1:
+            t2s = score_function(t2s, read, utterances, num_samples=samples)
+        return LinkOutput(t2s=t2s, reading=read, entropy=_entropy(probs_BLV.detach(), read.lengths_B))
+
+    def feed_back(self, probs_BLV: torch.Tensor, chosen_BL: torch.Tensor) -> torch.Tensor:
+        """Text embeddings for T2S, (B, L, D), through which its gradient reaches the posteriors.
+
+        Args:
+            probs_BLV: The interface's posteriors.
+            chosen_BL: The text that was read.
+        """
+        if self.config.feedback == "score_function":
+            return self.t2s.embed_text(chosen_BL)
+        passed_BLV = probs_BLV if self.config.feedback == "soft" else straight_through(probs_BLV, chosen_BL)
         weight_VD = self.t2s.embed_text.weight
         return passed_BLV.to(weight_VD.dtype) @ weight_VD
 
-    def reconstruct(self, text_BLD: torch.Tensor, batch: TokenBatch) -> T2SOutput:
-        """T2S's loss for the semantic tokens of a batch, given embeddings of its text."""
+    def reconstruct(self, text_BLD: torch.Tensor, text_lengths_B: torch.Tensor, batch: TokenBatch) -> T2SOutput:
+        """T2S's loss for the semantic tokens of a batch, given embeddings of a text."""
         return self.t2s(
             text_BLD,
-            batch.text_lengths_B,
+            text_lengths_B,
             batch.semantic_BT,
             batch.semantic_lengths_B,
             prefix_BP=batch.prompt_BP,
             prefix_lengths_B=batch.prompt_lengths_B,
+            history_dropout=self.config.history_dropout if self.training else None,
         )
 
-    @staticmethod
-    def _describe(probs_BLV: torch.Tensor, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean entropy (nats) of the interface and the share of positions where its argmax is the reference."""
-        is_text_BL = valid_mask(batch.text_lengths_B, probs_BLV.shape[1])
-        entropy_BL = -(probs_BLV * probs_BLV.clamp_min(1e-12).log()).sum(-1)
-        return entropy_BL[is_text_BL].mean(), (probs_BLV.argmax(-1) == batch.text_BL)[is_text_BL].float().mean()
+    def reconstruct_from_ids(
+        self, text_BL: torch.Tensor, batch: TokenBatch, lengths_B: torch.Tensor | None = None
+    ) -> T2SOutput:
+        """The same, given text ids; as long as the batch's text unless told."""
+        return self.reconstruct(
+            self.t2s.embed_text(text_BL), batch.text_lengths_B if lengths_B is None else lengths_B, batch
+        )
+
+
+def score_function(t2s: T2SOutput, read: Reading, batch: TokenBatch, *, num_samples: int) -> T2SOutput:
+    """L_rec over sampled transcripts, whose gradient at the ASR is the unbiased score-function estimate.
+
+    The gradient of E[L_rec] is E[(L_rec - b) grad log p(text)] (Williams 1992); the baseline b of a sample is the mean
+    over the other samples of its utterance (leave one out), which leaves the estimate unbiased.
+
+    Args:
+        t2s: Reconstruction from the samples, those of an utterance next to each other.
+        read: The samples.
+        batch: The utterances, each once.
+        num_samples: K, at least 2.
+    """
+    assert read.log_prob_B is not None
+    loss_BK = t2s.loss_B.view(-1, num_samples)
+    others_BK = (loss_BK.sum(dim=1, keepdim=True) - loss_BK) / (num_samples - 1)
+    advantage_BK = (loss_BK - others_BK).detach()
+    num_targets = batch.semantic_lengths_B.sum() + len(batch.semantic_lengths_B)
+    of_asr = (advantage_BK * read.log_prob_B.view(-1, num_samples)).mean(dim=1).sum() / num_targets
+    # Of value zero: what is logged, and what T2S learns from, is L_rec itself.
+    return replace(t2s, loss=t2s.loss + (of_asr - of_asr.detach()))
+
+
+def _check(config: ChainModelConfig) -> None:
+    """Refuse unknown settings and contradictions."""
+    choices = {
+        "feedback": FEEDBACKS,
+        "reading": READINGS,
+        "feedback_into": FEEDBACK_INTO,
+        "t2s_training": T2S_TRAININGS,
+    }
+    for name, allowed in choices.items():
+        if getattr(config, name) not in allowed:
+            raise ConfigError(f"model.{name}={getattr(config, name)}: choose one of {', '.join(allowed)}")
+    if config.t2s_training == "frozen" and config.supervised_t2s:
+        raise ConfigError("model.supervised_t2s trains T2S, and model.t2s_training=frozen forbids it; set one of them")
+    if config.feedback_into == "decoder" and config.reading == "ctc":
+        raise ConfigError(
+            "model.feedback_into=decoder reaches no CTC head; read with the decoder, or feed back into asr"
+        )
+    if config.feedback == "score_function":
+        if config.reading == "teacher_forced":
+            raise ConfigError(
+                "model.feedback=score_function needs whole transcripts; set model.reading=free_running or ctc"
+            )
+        if config.num_samples < 2:
+            raise ConfigError(f"model.num_samples={config.num_samples}: the score function compares at least 2 samples")
+
+
+def _repeated(batch: TokenBatch, times: int) -> TokenBatch:
+    """Each utterance several times, one after the other."""
+    names = ("semantic_BT", "semantic_lengths_B", "text_BL", "text_lengths_B", "prompt_BP", "prompt_lengths_B")
+    repeated = {name: getattr(batch, name).repeat_interleave(times, dim=0) for name in names}
+    return replace(batch, utt_ids=[utt_id for utt_id in batch.utt_ids for _ in range(times)], **repeated)
+
+
+def _entropy(probs_BLV: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+    """Mean entropy over real positions, in nats; 0 where there is none."""
+    is_text_BL = valid_mask(lengths_B, probs_BLV.shape[1])
+    entropy_BL = -(probs_BLV * probs_BLV.clamp_min(1e-12).log()).sum(-1)
+    return torch.where(is_text_BL, entropy_BL, 0.0).sum() / is_text_BL.sum().clamp_min(1)

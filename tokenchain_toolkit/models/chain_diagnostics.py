@@ -1,21 +1,27 @@
-"""Is there anything to feed back? What T2S hears of the text, and how its gradient at the ASR compares.
+"""Is there anything to feed back? What T2S hears of the text, and what its gradient does at the ASR.
 
 Shapes: B utterances, L text positions, V text units.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 
 import torch
 
+from tokenchain_toolkit.models.asr_reading import Reading
 from tokenchain_toolkit.models.batch import TokenBatch
-from tokenchain_toolkit.models.chain import ChainModel
+from tokenchain_toolkit.models.chain import ChainModel, score_function
 from tokenchain_toolkit.models.sequences import valid_mask
-from tokenchain_toolkit.models.straight_through import interface_probs
+from tokenchain_toolkit.models.straight_through import gumbel_noise, interface_probs
+
+# Length of the step that tries a gradient, relative to the length of the ASR's weights.
+STEP = 0.003
 
 
 @torch.no_grad()
 def text_dependence(
-    chain: ChainModel, batch: TokenBatch, recognised_BL: torch.Tensor, *, generator: torch.Generator
+    chain: ChainModel, batch: TokenBatch, recognised: Reading, *, generator: torch.Generator
 ) -> dict[str, torch.Tensor]:
     """T2S's loss for the true, the recognised and a shuffled transcript.
 
@@ -25,58 +31,160 @@ def text_dependence(
     Args:
         chain: In evaluation mode.
         batch: Paired utterances.
-        recognised_BL: The ASR's best units at the positions of the transcripts.
+        recognised: What the ASR reads of them.
         generator: Of the shuffled order of units within each transcript.
     """
     is_text_BL = valid_mask(batch.text_lengths_B, batch.text_BL.shape[1])
     rank_BL = torch.rand(batch.text_BL.shape, generator=generator, device=batch.text_BL.device)
     order_BL = rank_BL.masked_fill(~is_text_BL, 2.0).argsort(dim=1)  # padding stays last
-    texts = {"true": batch.text_BL, "recognised": recognised_BL, "shuffled": batch.text_BL.gather(1, order_BL)}
+    texts = {
+        "true": (batch.text_BL, batch.text_lengths_B),
+        "recognised": (recognised.text_BL, recognised.lengths_B),
+        "shuffled": (batch.text_BL.gather(1, order_BL), batch.text_lengths_B),
+    }
     return {
-        f"rec_loss_{name}": chain.reconstruct(chain.t2s.embed_text(text_BL), batch).loss
-        for name, text_BL in texts.items()
+        f"rec_loss_{name}": chain.reconstruct_from_ids(text_BL, batch, lengths_B).loss
+        for name, (text_BL, lengths_B) in texts.items()
     }
 
 
-def feedback_gradients(chain: ChainModel, batch: TokenBatch, *, temperature: float) -> dict[str, float]:
-    """The gradients of both losses at the ASR, and that of the estimator at the posteriors against the soft path's.
+def feedback_gradients(
+    chain: ChainModel, batch: TokenBatch, *, temperature: float, generator: torch.Generator
+) -> dict[str, float]:
+    """The gradients of both losses at the ASR, what a step along that of L_rec does, and the bias of the estimator.
 
     Args:
-        chain: With feedback, in evaluation mode, so that nothing is random; no gradient is left in it.
+        chain: With feedback, in evaluation mode, so that nothing else is random; it is left as it was.
         batch: Paired utterances.
         temperature: Tau of the interface.
+        generator: Of what is sampled, and of a random direction.
 
     Returns:
         ``asr_gradient`` and ``rec_gradient``, the norms over the ASR's parameters; ``gradient_cosine`` between the two;
-        ``estimator_cosine`` between the gradients of L_rec at the posteriors with the feedback as configured and with
-        expected embeddings, 1 where the estimator has no bias against the soft path.
+        ``rec_step_change``, by how much L_rec of this batch, read anew, changes after a small step against its
+        gradient, and ``rec_step_random`` after a step as long in a random direction: feedback that works lowers it by
+        more than chance. What `estimator_bias` returns.
     """
-    # Validation runs in inference mode, whose tensors cannot be differentiated through.
+    with _differentiable(batch) as batch:
+        parameters = [parameter for parameter in chain.asr.parameters() if parameter.requires_grad]
+        output = chain(batch, temperature=temperature, generator=generator)
+        assert output.link is not None
+        of_asr = torch.autograd.grad(output.asr.loss, parameters, retain_graph=True, allow_unused=True)
+        of_rec = torch.autograd.grad(output.t2s.loss, parameters, allow_unused=True)
+        flat_asr, flat_rec = _flat(of_asr, parameters), _flat(of_rec, parameters)
+        random = torch.randn(flat_rec.shape, generator=generator, device=flat_rec.device)
+        with torch.no_grad():
+            before = chain(batch, temperature=temperature).t2s.loss
+        changes = {
+            name: float(_loss_after(chain, batch, parameters, step, temperature=temperature) - before)
+            for name, step in (("rec_step_change", flat_rec), ("rec_step_random", random))
+        }
+        return {
+            "asr_gradient": float(flat_asr.norm()),
+            "rec_gradient": float(flat_rec.norm()),
+            "gradient_cosine": float(torch.cosine_similarity(flat_asr, flat_rec, dim=0)),
+            **changes,
+            **estimator_bias(chain, batch, output.link.reading, temperature=temperature, generator=generator),
+        }
+
+
+def estimator_bias(
+    chain: ChainModel,
+    batch: TokenBatch,
+    read: Reading,
+    *,
+    temperature: float,
+    generator: torch.Generator,
+    num_samples: int = 8,
+) -> dict[str, float]:
+    """Gradients of L_rec at the scores of a text's positions: as estimated, and as they should be.
+
+    Args:
+        chain: With feedback.
+        batch: Utterances, each as often as ``read`` has texts of it.
+        read: Whose scores are asked about.
+        temperature: Tau of the interface.
+        generator: Of the samples.
+        num_samples: Samples of each of two unbiased estimates.
+
+    Returns:
+        ``estimator_cosine``, between the gradients with the feedback as configured and with expected embeddings (the
+        soft path; 1 where there is no bias against it); ``score_cosine``, with an unbiased score-function estimate, in
+        which each position's unit is drawn by itself; ``score_split_cosine``, between two such estimates: the most that
+        ``score_cosine`` can be trusted to show. Empty for the score function itself, and for samples of it.
+    """
+    if chain.config.feedback == "score_function":
+        return {}
+    logits_BLV = read.logits_BLV.detach().requires_grad_()
+    probs_BLV = interface_probs(logits_BLV, temperature=temperature)
+    weight_VD = chain.t2s.embed_text.weight
+    paths = (chain.feed_back(probs_BLV, read.text_BL), probs_BLV.to(weight_VD.dtype) @ weight_VD)
+    estimated, soft = (
+        torch.autograd.grad(chain.reconstruct(text_BLD, read.lengths_B, batch).loss, logits_BLV, retain_graph=True)[
+            0
+        ].flatten()
+        for text_BLD in paths
+    )
+    first, second = (
+        _score_gradient(chain, batch, read, num_samples=num_samples, generator=generator) for _ in range(2)
+    )
+    return {
+        "estimator_cosine": float(torch.cosine_similarity(estimated, soft, dim=0)),
+        "score_cosine": float(torch.cosine_similarity(estimated, first + second, dim=0)),
+        "score_split_cosine": float(torch.cosine_similarity(first, second, dim=0)),
+    }
+
+
+def _score_gradient(
+    chain: ChainModel, batch: TokenBatch, read: Reading, *, num_samples: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Unbiased estimate of the gradient of E[L_rec] at the scores, flat; every position's unit is drawn by itself."""
+    logits_BLV = read.logits_BLV.detach().requires_grad_()
+    log_probs_BLV = logits_BLV.log_softmax(-1)
+    is_text_BL = valid_mask(read.lengths_B, logits_BLV.shape[1])
+    outputs, log_probs = [], []
+    for _ in range(num_samples):
+        noise_BLV = gumbel_noise(logits_BLV.shape, generator=generator, device=logits_BLV.device)
+        text_BL = (logits_BLV + noise_BLV).argmax(-1)
+        with torch.no_grad():
+            outputs.append(chain.reconstruct_from_ids(text_BL, batch, read.lengths_B))
+        chosen_BL = log_probs_BLV.gather(2, text_BL[..., None]).squeeze(2)
+        log_probs.append(torch.where(is_text_BL, chosen_BL, 0.0).sum(dim=1))
+    sampled = replace(outputs[0], loss_B=torch.stack([one.loss_B for one in outputs], dim=1).flatten())
+    texts = replace(read, log_prob_B=torch.stack(log_probs, dim=1).flatten())
+    loss = score_function(sampled, texts, batch, num_samples=num_samples).loss
+    return torch.autograd.grad(loss, logits_BLV)[0].flatten()
+
+
+@torch.no_grad()
+def _loss_after(
+    chain: ChainModel,
+    batch: TokenBatch,
+    parameters: list[torch.nn.Parameter],
+    direction: torch.Tensor,
+    *,
+    temperature: float,
+) -> torch.Tensor:
+    """L_rec after a step against a direction; the parameters are as before in the end."""
+    kept = [parameter.clone() for parameter in parameters]
+    length = torch.stack([parameter.square().sum() for parameter in parameters]).sum().sqrt()
+    scale = STEP * length / direction.norm().clamp_min(1e-20)
+    parts = direction.split([parameter.numel() for parameter in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.sub_(scale * part.view_as(parameter))
+    loss = chain(batch, temperature=temperature).t2s.loss
+    for parameter, before in zip(parameters, kept, strict=True):
+        parameter.copy_(before)
+    return loss
+
+
+@contextmanager
+def _differentiable(batch: TokenBatch) -> Iterator[TokenBatch]:
+    """The batch as ordinary tensors: validation's, made in inference mode, cannot be differentiated through."""
     with torch.inference_mode(mode=False), torch.enable_grad():
         copied = {field.name: getattr(batch, field.name) for field in fields(batch)}
         copied = {name: one.clone() if isinstance(one, torch.Tensor) else one for name, one in copied.items()}
-        batch = replace(batch, **copied)
-        parameters = [parameter for parameter in chain.asr.parameters() if parameter.requires_grad]
-        output = chain(batch, temperature=temperature)
-        of_asr = _flat(
-            torch.autograd.grad(output.asr.loss, parameters, retain_graph=True, allow_unused=True), parameters
-        )
-        of_rec = _flat(torch.autograd.grad(output.t2s.loss, parameters, allow_unused=True), parameters)
-        logits_BLV = output.asr.logits_BLV[:, :-1].detach()
-        probs_BLV = interface_probs(logits_BLV, temperature=temperature).requires_grad_()
-        paths = (
-            chain.feed_back(probs_BLV),
-            probs_BLV.to(chain.t2s.embed_text.weight.dtype) @ chain.t2s.embed_text.weight,
-        )
-        estimated, soft = (
-            torch.autograd.grad(chain.reconstruct(text_BLD, batch).loss, probs_BLV)[0].flatten() for text_BLD in paths
-        )
-    return {
-        "asr_gradient": float(of_asr.norm()),
-        "rec_gradient": float(of_rec.norm()),
-        "gradient_cosine": float(torch.cosine_similarity(of_asr, of_rec, dim=0)),
-        "estimator_cosine": float(torch.cosine_similarity(estimated, soft, dim=0)),
-    }
+        yield replace(batch, **copied)
 
 
 def _flat(gradients: tuple[torch.Tensor | None, ...], parameters: list[torch.nn.Parameter]) -> torch.Tensor:

@@ -3,8 +3,10 @@
 Shapes: B utterances, N positions of an assembled sequence, D features, V text units.
 """
 
+import itertools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 IGNORE_ID = -1
@@ -34,6 +36,12 @@ def add_sos_eos(
     inputs_BL = torch.cat([edge_B1, text_BL.masked_fill(~is_text_BL, sos_eos_id)], dim=1)
     targets_BL = torch.cat([text_BL.masked_fill(~is_text_BL, IGNORE_ID), torch.full_like(edge_B1, IGNORE_ID)], dim=1)
     return inputs_BL, targets_BL.scatter(1, lengths_B[:, None], sos_eos_id)
+
+
+def ctc_frames_needed(text_L: np.ndarray | torch.Tensor) -> int:
+    """Encoder frames that CTC needs for a text: one for every unit, and a blank between two equal ones."""
+    text = text_L.tolist()
+    return max(len(text) + sum(unit == following for unit, following in itertools.pairwise(text)), 1)
 
 
 def pack_left(parts: Sequence[torch.Tensor], lengths: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,16 +6,19 @@ Shapes: B utterances, L text positions, V text units.
 import torch
 
 
-def straight_through(probs_BLV: torch.Tensor) -> torch.Tensor:
+def straight_through(probs_BLV: torch.Tensor, chosen_BL: torch.Tensor | None = None) -> torch.Tensor:
     """One-hot of the argmax whose gradient is the gradient of ``probs`` (PAPER: y~ = onehot(argmax p) + p - sg(p)).
 
     Args:
         probs_BLV: Probabilities.
+        chosen_BL: Units that stand in for the argmax where another pass has chosen them already.
 
     Returns:
         Shape (B, L, V); exactly one-hot in value up to rounding.
     """
-    one_hot_BLV = torch.zeros_like(probs_BLV).scatter_(-1, probs_BLV.argmax(-1, keepdim=True), 1.0)
+    if chosen_BL is None:
+        chosen_BL = probs_BLV.argmax(-1)
+    one_hot_BLV = torch.zeros_like(probs_BLV).scatter_(-1, chosen_BL[..., None], 1.0)
     # Forward is one-hot, backward is softmax (straight-through); this order of operations cancels exactly.
     return one_hot_BLV + (probs_BLV - probs_BLV.detach())
 

@@ -17,10 +17,14 @@ from tokenchain_toolkit.models.sequences import IGNORE_ID, gather_span, pack_lef
 
 @dataclass
 class T2SOutput:
-    """Cross-entropy on the semantic targets, a mean per frame, and the share predicted exactly."""
+    """Cross-entropy on the semantic targets, a mean per frame, and the share predicted exactly.
+
+    ``loss_B`` is the sum over the targets of each utterance, its frames and the end symbol.
+    """
 
     loss: torch.Tensor
     accuracy: torch.Tensor
+    loss_B: torch.Tensor
 
 
 @dataclass
@@ -108,6 +112,7 @@ class T2SModel(nn.Module):
         *,
         prefix_BP: torch.Tensor,
         prefix_lengths_B: torch.Tensor,
+        history_dropout: float | None = None,
     ) -> T2SOutput:
         """Teacher-forced cross-entropy of the semantic tokens and of the end symbol.
 
@@ -118,8 +123,11 @@ class T2SModel(nn.Module):
             lengths_B: Real frames.
             prefix_BP: Semantic tokens of another utterance of the speaker; P may be 0.
             prefix_lengths_B: Real prefix frames.
+            history_dropout: Share of the semantic inputs that is masked; if None, the configured one in training.
         """
-        history_BT = self._drop_history(semantic_BT)
+        if history_dropout is None:
+            history_dropout = self.config.history_dropout if self.training else 0.0
+        history_BT = self._drop_history(semantic_BT, history_dropout)
         inputs = self.assemble(text_BLD, text_lengths_B, prefix_BP, prefix_lengths_B, history_BT, lengths_B)
         hidden_BND = self.llama(
             inputs_embeds=self.embed_dropout(inputs.embeddings_BND),
@@ -133,14 +141,15 @@ class T2SModel(nn.Module):
         first_B = text_lengths_B + prefix_lengths_B
         logits_BTK = self.head(gather_span(hidden_BND, first_B, target_length))
         targets_BT = self._targets(semantic_BT, lengths_B)
-        loss = F.cross_entropy(
+        loss_B = F.cross_entropy(
             logits_BTK.transpose(1, 2).float(),
             targets_BT,
             ignore_index=IGNORE_ID,
             label_smoothing=self.config.label_smoothing if self.training else 0.0,
-        )
+            reduction="none",
+        ).sum(dim=1)
         accuracy = (logits_BTK.argmax(-1) == targets_BT)[targets_BT != IGNORE_ID].float().mean()
-        return T2SOutput(loss=loss, accuracy=accuracy)
+        return T2SOutput(loss=loss_B.sum() / (lengths_B.sum() + len(lengths_B)), accuracy=accuracy, loss_B=loss_B)
 
     def _targets(self, semantic_BT: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         """Semantic ids, then the end symbol, then IGNORE_ID; shape (B, T + 1)."""
@@ -148,9 +157,9 @@ class T2SModel(nn.Module):
         targets_BT = F.pad(kept_BT, (0, 1), value=IGNORE_ID)
         return targets_BT.scatter(1, lengths_B[:, None], self.end_id)
 
-    def _drop_history(self, semantic_BT: torch.Tensor) -> torch.Tensor:
-        """In training, replace a share of the inputs by the mask symbol."""
-        if not self.training or self.config.history_dropout <= 0:
+    def _drop_history(self, semantic_BT: torch.Tensor, share: float) -> torch.Tensor:
+        """Replace a share of the inputs by the mask symbol."""
+        if share <= 0:
             return semantic_BT
-        dropped_BT = torch.rand(semantic_BT.shape, device=semantic_BT.device) < self.config.history_dropout
+        dropped_BT = torch.rand(semantic_BT.shape, device=semantic_BT.device) < share
         return semantic_BT.masked_fill(dropped_BT, self.mask_id)

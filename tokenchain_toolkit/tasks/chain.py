@@ -5,32 +5,46 @@ from typing import Any
 import torch
 
 from tokenchain_toolkit.config.chain import ChainConfig
+from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.inference.t2s_sampling import sample_semantic
 from tokenchain_toolkit.models.asr import TokenASR
-from tokenchain_toolkit.models.batch import TokenBatch
+from tokenchain_toolkit.models.asr_reading import read_teacher_forced
+from tokenchain_toolkit.models.batch import TokenBatch, with_semantic
 from tokenchain_toolkit.models.chain import ChainModel, ChainOutput
 from tokenchain_toolkit.models.chain_diagnostics import feedback_gradients, text_dependence
 from tokenchain_toolkit.models.loss_balance import loss_weights, uncertainty_weighted
+from tokenchain_toolkit.models.sequences import valid_mask
+from tokenchain_toolkit.models.straight_through import interface_probs
 from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.models.temperature import temperature_at
 from tokenchain_toolkit.tasks.asr import greedy_ter
 from tokenchain_toolkit.tasks.base import BaseTask
 
-# The Gumbel noise has a stream of its own, so that the baseline and the chain see the same dropout and masks.
-GUMBEL_STREAM = 500_009
+# What is sampled has a stream of its own, so that the baseline and the chain see the same dropout and masks.
+SAMPLING_STREAM = 500_009
 
 
 class ChainTask(BaseTask):
-    """Trains ASR and T2S together on paired data; L = lambda_1 L_ASR + lambda_2 L_rec.
+    """Trains ASR and T2S together; L = lambda_1 L_ASR + lambda_2 L_rec.
+
+    Where speech or text alone is mixed in, L_ASR and L_rec have further terms: L_rec of the speech from what the ASR
+    reads of it, L_ASR of the speech on another recogniser's labels, and L_ASR of tokens that T2S samples for the text.
 
     Args:
         config: The experiment.
         manifest: Tokenizer of the training tokens.
         asr: Pretrained recogniser.
         t2s: Pretrained T2S.
+
+    Raises:
+        ConfigError: A setting is unknown, or two contradict each other.
     """
+
+    config: ChainConfig
 
     def __init__(self, config: ChainConfig, *, manifest: dict[str, Any], asr: TokenASR, t2s: T2SModel):
         super().__init__(config, manifest=manifest)
+        _check(config)
         self.chain = ChainModel(config.model, asr=asr, t2s=t2s)
         self.loss_history: list[list[float]] = []
         self.weights = loss_weights(config.model.balance, self.loss_history)
@@ -42,36 +56,106 @@ class ChainTask(BaseTask):
     @property
     def temperature(self) -> float:
         """Tau now."""
-        return temperature_at(self.config.model.temperature, self.progress)  # type: ignore[attr-defined]
+        epochs = self.config.training.max_epochs
+        return temperature_at(self.config.model.temperature, self.progress, num_epochs=epochs)
 
     def on_train_epoch_start(self) -> None:
         """Weigh the losses by what the last two epochs were like."""
         super().on_train_epoch_start()
-        self.weights = loss_weights(self.config.model.balance, self.loss_history)  # type: ignore[attr-defined]
+        self.weights = loss_weights(self.config.model.balance, self.loss_history)
         self._sums = [0.0, 0.0]
 
-    def training_step(self, batch: TokenBatch, batch_idx: int) -> torch.Tensor:
-        """Weighted loss of a batch."""
-        seed = GUMBEL_STREAM + self.config.training.seed + self.global_step
+    def training_step(self, batches: dict[str, TokenBatch], batch_idx: int) -> torch.Tensor:
+        """Weighted loss of a paired batch and of the speech and text alone beside it."""
+        del batch_idx
+        seed = SAMPLING_STREAM + self.config.training.seed + self.global_step
         generator = torch.Generator(device=self.device).manual_seed(seed)
+        batch = batches["paired"]
         output = self.chain(batch, temperature=self.temperature, generator=generator)
-        loss = self._total(output)
-        values = {**_values(output), "loss": loss, "temperature": self.temperature}
-        values |= {"asr_weight": self.weights[0], "rec_weight": self.weights[1]}
+        values = {**_values(output), "temperature": self.temperature}
+        asr_loss, rec_loss = output.asr.loss, output.t2s.loss
+        self._sums = [
+            total + float(part.detach()) for total, part in zip(self._sums, (asr_loss, rec_loss), strict=True)
+        ]
+        if "speech" in batches:
+            labelled, reconstructed = self._speech_losses(batches["speech"], values, generator=generator)
+            asr_loss, rec_loss = asr_loss + labelled, rec_loss + reconstructed
+        if "text" in batches:
+            asr_loss = asr_loss + self._text_loss(batches["text"], values, generator=generator)
+        loss = self._total(asr_loss, rec_loss)
+        if output.supervised is not None:
+            loss = loss + self.config.model.supervised_t2s * output.supervised.loss
+        values |= {"loss": loss, "asr_weight": self.weights[0], "rec_weight": self.weights[1]}
         self.log_values("train", values, batch_size=len(batch))
-        self._sums = [total + float(part.detach()) for total, part in zip(self._sums, _losses(output), strict=True)]
         return self.checked(loss, batch)
 
-    def _total(self, output: ChainOutput) -> torch.Tensor:
+    def _speech_losses(
+        self, batch: TokenBatch, values: dict[str, torch.Tensor | float], *, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weighted L_ASR on the labels, and L_rec, of speech alone; what is logged of them goes into ``values``."""
+        settings, asr = self.config.unpaired, self.chain.asr
+        labelled = torch.zeros((), device=self.device)
+        if settings.labels is None:
+            memory_BSD, memory_lengths_B = asr.encode(batch.semantic_BT, batch.semantic_lengths_B)
+        else:
+            output = asr(batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B)
+            memory_BSD, memory_lengths_B = output.memory_BSD, output.memory_lengths_B
+            values["speech_asr_loss"] = output.loss
+            labelled = settings.label_weight * output.loss
+        if self.config.model.feedback == "none" or settings.reconstruction_weight == 0:
+            return labelled, torch.zeros_like(labelled)
+        link = self.chain.link(
+            batch,
+            memory_BSD,
+            memory_lengths_B,
+            reading=settings.reading,
+            temperature=self.temperature,
+            generator=generator,
+        )
+        values |= {"speech_rec_loss": link.t2s.loss, "speech_entropy": link.entropy}
+        return labelled, settings.reconstruction_weight * link.t2s.loss
+
+    def _text_loss(
+        self, batch: TokenBatch, values: dict[str, torch.Tensor | float], *, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Weighted L_ASR on the tokens that T2S samples for text alone."""
+        t2s, was_training = self.chain.t2s, self.chain.t2s.training
+        drawn = sample_semantic(
+            t2s.eval(),
+            batch.text_BL,
+            batch.text_lengths_B,
+            prefix_BP=batch.prompt_BP,
+            prefix_lengths_B=batch.prompt_lengths_B,
+            config=self.config.unpaired.sampling,
+            generator=generator,
+        )
+        t2s.train(was_training)
+        rows = [
+            row
+            for row, (speech, text_L) in enumerate(zip(drawn, _texts(batch), strict=True))
+            if speech.ended and self.chain.asr.can_spell(len(speech.semantic_T), text_L)
+        ]
+        values["text_unusable"] = 1 - len(rows) / len(drawn)
+        if not rows:
+            return torch.zeros((), device=self.device)
+        spoken = with_semantic(batch, rows, [drawn[row].semantic_T for row in rows])
+        output = self.chain.asr(spoken.semantic_BT, spoken.semantic_lengths_B, spoken.text_BL, spoken.text_lengths_B)
+        values["text_asr_loss"] = output.loss
+        return self.config.unpaired.text_weight * output.loss
+
+    def _total(self, asr_loss: torch.Tensor, rec_loss: torch.Tensor) -> torch.Tensor:
         """The weighted loss."""
         if self.log_variances is not None:
             self.weights = (-self.log_variances.detach()).exp().tolist()
-            loss = uncertainty_weighted(_losses(output), self.log_variances)
-        else:
-            loss = self.weights[0] * output.asr.loss + self.weights[1] * output.t2s.loss
-        if output.supervised is None:
-            return loss
-        return loss + self.config.model.supervised_t2s * output.supervised.loss  # type: ignore[attr-defined]
+            return uncertainty_weighted((asr_loss, rec_loss), self.log_variances)
+        return self.weights[0] * asr_loss + self.weights[1] * rec_loss
+
+    def on_after_backward(self) -> None:
+        """When they alternate, only one half learns from this update."""
+        if self.config.model.t2s_training == "alternating":
+            resting = self.chain.t2s if self.global_step % 2 == 0 else self.chain.asr
+            for parameter in resting.parameters():
+                parameter.grad = None
 
     def on_train_epoch_end(self) -> None:
         """Remember the epoch's mean losses for dynamic weight averaging."""
@@ -85,12 +169,20 @@ class ChainTask(BaseTask):
         output = self.chain(batch, temperature=self.temperature)
         ter = greedy_ter(self.chain.asr, batch, output.asr.memory_BSD, output.asr.memory_lengths_B)
         values = {**_values(output), "loss": output.asr.loss + output.t2s.loss, "ctc_ter": ter}
-        recognised_BL = output.asr.logits_BLV[:, :-1].argmax(-1)
+        decoded = read_teacher_forced(
+            self.chain.asr, output.asr.logits_BLV[:, :-1], batch.text_lengths_B, generator=None
+        )
+        probs_BLV = interface_probs(decoded.logits_BLV, temperature=self.temperature)
+        is_text_BL = valid_mask(batch.text_lengths_B, probs_BLV.shape[1])
+        entropy_BL = -(probs_BLV * probs_BLV.clamp_min(1e-12).log()).sum(-1)
+        values["interface_entropy"] = entropy_BL[is_text_BL].mean()
+        values["interface_accuracy"] = (decoded.text_BL == batch.text_BL)[is_text_BL].float().mean()
         generator = torch.Generator(device=self.device).manual_seed(batch_idx)
-        values |= text_dependence(self.chain, batch, recognised_BL, generator=generator)
+        recognised = decoded if output.link is None else output.link.reading
+        values |= text_dependence(self.chain, batch, recognised, generator=generator)
         self.log_values("valid", values, batch_size=len(batch))
-        if batch_idx == 0 and self.config.model.feedback != "none":  # type: ignore[attr-defined]
-            gradients = feedback_gradients(self.chain, batch, temperature=self.temperature)
+        if batch_idx == 0 and output.link is not None:
+            gradients = feedback_gradients(self.chain, batch, temperature=self.temperature, generator=generator)
             self.log_values("valid", {**gradients}, batch_size=len(batch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -103,18 +195,34 @@ class ChainTask(BaseTask):
         self.loss_history = checkpoint["loss_history"]
 
 
-def _losses(output: ChainOutput) -> tuple[torch.Tensor, torch.Tensor]:
-    """L_ASR and L_rec."""
-    return output.asr.loss, output.t2s.loss
+def _check(config: ChainConfig) -> None:
+    """Refuse what would have no effect.
+
+    Raises:
+        ConfigError: A setting contradicts another.
+    """
+    unpaired = config.unpaired
+    if unpaired.reading not in ("free_running", "ctc"):
+        raise ConfigError(f"unpaired.reading={unpaired.reading}: speech alone has no text; choose free_running or ctc")
+    if unpaired.speech_ratio and config.model.feedback == "none" and unpaired.labels is None:
+        raise ConfigError("unpaired.speech_ratio has no effect without feedback or unpaired.labels; set one of them")
+    if config.model.feedback_into == "decoder" and unpaired.speech_ratio and unpaired.reading == "ctc":
+        raise ConfigError("model.feedback_into=decoder reaches no CTC head; set unpaired.reading=free_running")
+
+
+def _texts(batch: TokenBatch) -> list[torch.Tensor]:
+    """Text ids of each utterance, without padding."""
+    return [row[:length] for row, length in zip(batch.text_BL, batch.text_lengths_B.tolist(), strict=True)]
 
 
 def _values(output: ChainOutput) -> dict[str, torch.Tensor | float]:
-    """What is logged of a batch, for training and validation alike."""
-    return {
+    """What is logged of a paired batch, for training and validation alike."""
+    values: dict[str, torch.Tensor | float] = {
         "asr_loss": output.asr.loss,
         "rec_loss": output.t2s.loss,
         "accuracy": output.asr.accuracy,
         "t2s_accuracy": output.t2s.accuracy,
-        "interface_entropy": output.interface_entropy,
-        "interface_accuracy": output.interface_accuracy,
     }
+    if output.link is not None:
+        values["link_entropy"] = output.link.entropy
+    return values

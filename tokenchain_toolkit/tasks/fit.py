@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,16 @@ from tokenchain_toolkit.tasks.epoch_log import EpochLog
 LOG = logging.getLogger(__name__)
 
 
-def fit(task: BaseTask, data: TokenDataModule, *, folder: Path) -> dict[str, torch.Tensor]:
+def fit(
+    task: BaseTask, data: TokenDataModule, *, folder: Path, callbacks: Sequence[lightning.Callback] = ()
+) -> dict[str, torch.Tensor]:
     """Train to ``max_epochs``, going on from ``folder/checkpoints/last.ckpt`` if it is there.
 
     Args:
         task: What to train.
         data: Its batches.
         folder: The experiment; gets ``checkpoints/`` and ``metrics.csv``.
+        callbacks: What else is to happen, before an epoch's checkpoint is written.
 
     Returns:
         The task's weights: the average of the best checkpoints, or the last ones if ``average_best`` is 0.
@@ -54,7 +58,8 @@ def fit(task: BaseTask, data: TokenDataModule, *, folder: Path) -> dict[str, tor
         # Hints about more workers and about checkpoint folders that exist, which here is how a run goes on.
         warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # between the pinned Lightning and PyTorch
-        trainer = build_trainer(training, callbacks=[best, latest, EpochLog(folder / "metrics.csv")])
+        log = EpochLog(folder / "metrics.csv")
+        trainer = build_trainer(training, callbacks=[*callbacks, best, latest, log])
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
     if training.average_best == 0:
         return task.state_dict()

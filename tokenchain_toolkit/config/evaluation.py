@@ -1,0 +1,31 @@
+"""Settings of the evaluation that follows every epoch of a chain."""
+
+from dataclasses import dataclass, field
+
+from tokenchain_toolkit.config.t2s import T2SSamplingConfig
+
+HEADS = ("joint", "attention", "ctc")
+
+
+@dataclass
+class EvaluationConfig:
+    """What is measured of the sets that a chain is evaluated on.
+
+    Attributes:
+        heads: Ways to read the recogniser: ``joint`` CTC/attention beam search, beam search over the ``attention``
+            decoder alone, and the best path of the ``ctc`` head alone.
+        beam_size: Hypotheses of each utterance.
+        ctc_weight: Of CTC in the joint search.
+        batch_frames: Semantic frames, with padding, that are searched at once.
+        max_utts: Utterances of each set, the same ones every time; 0 takes all.
+        t2s_utts: Transcripts of each set that T2S speaks, the same ones every time; 0 leaves T2S out.
+        t2s: How T2S speaks them.
+    """
+
+    heads: list[str] = field(default_factory=lambda: list(HEADS))
+    beam_size: int = 4
+    ctc_weight: float = 0.3
+    batch_frames: int = 8000
+    max_utts: int = 0
+    t2s_utts: int = 100
+    t2s: T2SSamplingConfig = field(default_factory=lambda: T2SSamplingConfig(temperature=0.4, batch_size=128))
