@@ -2,31 +2,25 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenchain_toolkit.files import write_json, write_text
 from tokenchain_toolkit.report.audio import read_players
 from tokenchain_toolkit.report.curves import SERIES, draw_families
 from tokenchain_toolkit.report.facts import read_skipped, read_stage_times, read_tokenizers, read_worst
 from tokenchain_toolkit.report.interval_plot import draw_changes
+from tokenchain_toolkit.report.pages import page_templates
 from tokenchain_toolkit.report.paper import claims_beside_ours
 from tokenchain_toolkit.report.provenance import environment
 from tokenchain_toolkit.report.results import (
     collect_rows,
     comparisons,
-    format_change,
-    format_rate,
     headline_rows,
-    is_error_rate,
-    metric_name,
     result_table,
     text_table,
     unique,
 )
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 
 @dataclass(frozen=True)
@@ -75,40 +69,9 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
         "worst": read_worst(inputs.exp, config.worst_per_experiment),
         "tokenizers": read_tokenizers(inputs),
     }
-    templates = _templates()
+    templates = page_templates()
     report = BuiltReport(output / "results.json", output / "RESULTS.md", output / "report.html", text_table(rows))
     write_json(report.results, [asdict(row) for row in rows])
     write_text(report.markdown, templates.get_template("results.md.j2").render(shared))
     write_text(report.html, templates.get_template("report.html.j2").render(page))
     return report
-
-
-def _templates() -> "Environment":
-    """The package's templates; HTML escapes every value, and a name that a template lacks is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("tokenchain_toolkit.report"),
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.filters |= {
-        "rate": format_rate,
-        "change": format_change,
-        "metric": metric_name,
-        "cell": lambda text: str(text).replace("|", "\\|"),
-        "duration": _duration,
-    }
-    templates.tests["error_rate"] = is_error_rate
-    return templates
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as ``12.3 s`` or ``4 min 05 s``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"

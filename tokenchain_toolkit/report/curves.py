@@ -5,6 +5,7 @@ import html
 import io
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,24 +67,40 @@ def draw_families(exp: Path) -> list[Figure]:
 
 def draw(family: str, runs: dict[str, dict[str, Curve]]) -> str:
     """Panels of metrics over epochs, the runs overlaid, as an inline SVG element."""
-    import matplotlib
-    from matplotlib.figure import Figure as Canvas
-
     names = {name for curves in runs.values() for name in curves}
     panels = sorted(names, key=_rank)[:MAX_PANELS]
     columns = 4 if len(panels) == 4 else 3
     num_rows = -(-len(panels) // columns)
-    # A fixed salt makes the SVG's ids, and so the page, the same on every run.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": family, "font.size": 9}):
-        canvas = Canvas(figsize=(10.4, 2.5 * num_rows), layout="constrained", facecolor="none")
+
+    def draw_panels(canvas: Any) -> None:
         axes = canvas.subplots(num_rows, columns, squeeze=False).flatten()
         for axis in axes[len(panels) :]:
             axis.remove()
         for axis, panel in zip(axes, panels, strict=False):
             _draw_panel(axis, panel, [curves.get(panel, []) for curves in runs.values()])
+
+    label = f"Training curves of {family}: {', '.join(panels)} over epochs"
+    return to_svg(draw_panels, height=2.5 * num_rows, salt=family, label=label)
+
+
+def to_svg(draw_on: Callable[[Any], None], *, height: float, salt: str, label: str) -> str:
+    """An inline SVG element, as wide as the page, of what is drawn on a canvas.
+
+    Args:
+        draw_on: Is given the canvas, a matplotlib figure.
+        height: In inches; the width is 10.4.
+        salt: Differs between the figures of a page, whose ids it makes; fixed, so that the page is the same every time.
+        label: What screen readers say.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.size": 9}):
+        canvas = Canvas(figsize=(10.4, height), layout="constrained", facecolor="none")
+        draw_on(canvas)
         output = io.StringIO()
         canvas.savefig(output, format="svg", metadata={"Date": None})
-    return themed(output.getvalue(), f"Training curves of {family}: {', '.join(panels)} over epochs")
+    return themed(output.getvalue(), label)
 
 
 def _draw_panel(axis: Any, title: str, curves: list[Curve]) -> None:
@@ -91,14 +108,19 @@ def _draw_panel(axis: Any, title: str, curves: list[Curve]) -> None:
         epochs, values = [point[0] for point in curve], [point[1] for point in curve]
         style = ("-", "--", "-.", ":")[number % 4]
         axis.plot(epochs, values, style, color=SERIES[number % len(SERIES)], marker="o", markersize=2.6, linewidth=1.6)
+    style_panel(axis, title)
+    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axis.margins(y=0.12)
+
+
+def style_panel(axis: Any, title: str) -> None:
+    """Title and frame of a panel, in the page's colours."""
     axis.set_title(title, loc="left", color=INK, fontsize=9.5)
     axis.set_facecolor("none")
     axis.grid(axis="y", color=RULE, linewidth=0.7)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.spines["bottom"].set_color(RULE)
     axis.tick_params(colors=INK, length=0, labelsize=8)
-    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    axis.margins(y=0.12)
 
 
 def themed(svg: str, label: str) -> str:

@@ -1,37 +1,56 @@
 """The comparison with the baseline as a plot: each relative change with its interval around zero."""
 
-import io
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from tokenchain_toolkit.report.curves import INK, RULE, SERIES, themed
+from tokenchain_toolkit.report.curves import INK, RULE, SERIES, to_svg
 from tokenchain_toolkit.report.results import Comparison, metric_name
 
 
-def draw_changes(compared: Sequence[Comparison]) -> str:
-    """Changes in percent down the page, zero as a line, as an inline SVG element."""
-    import matplotlib
-    from matplotlib.figure import Figure as Canvas
+class DrawnChange(NamedTuple):
+    """One relative change, as a fraction, with its interval."""
 
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "changes", "font.size": 9}):
-        canvas = Canvas(figsize=(10.4, 0.7 + 0.3 * len(compared)), layout="constrained", facecolor="none")
+    label: str
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+def draw_changes(compared: Sequence[Comparison]) -> str:
+    """Comparisons of a recipe as an inline SVG element."""
+    drawn = []
+    for each in compared:
+        change = each.change
+        low = change.value if change.ci_low is None else change.ci_low
+        high = change.value if change.ci_high is None else change.ci_high
+        label = f"{change.experiment} · {change.set} · {metric_name(each.metric)}"
+        drawn.append(DrawnChange(label, change.value, low, high))
+    return draw_intervals(drawn, salt="changes")
+
+
+def draw_intervals(changes: Sequence[DrawnChange], *, salt: str) -> str:
+    """Changes in percent down the page, zero as a line, as an inline SVG element.
+
+    Args:
+        changes: From top to bottom.
+        salt: As in `to_svg`.
+    """
+
+    def draw(canvas: Any) -> None:
         axis = canvas.subplots()
         axis.axvline(0, color=INK, linewidth=1)
-        for place, each in enumerate(compared):
-            change = each.change
-            value = 100 * change.value
-            low = 100 * (change.value if change.ci_low is None else change.ci_low)
-            high = 100 * (change.value if change.ci_high is None else change.ci_high)
+        for place, change in enumerate(changes):
+            low, high = 100 * change.ci_low, 100 * change.ci_high
             color = INK if low <= 0 <= high else SERIES[2] if high < 0 else SERIES[1]
             axis.plot([low, high], [place, place], color=color, linewidth=2, alpha=0.6, solid_capstyle="round")
-            axis.plot([value], [place], "o", color=color, markersize=6)
-        labels = [f"{each.change.experiment} · {each.change.set} · {metric_name(each.metric)}" for each in compared]
-        axis.set_yticks(range(len(compared)), labels)
-        axis.set_ylim(len(compared) - 0.5, -0.5)
+            axis.plot([100 * change.value], [place], "o", color=color, markersize=6)
+        axis.set_yticks(range(len(changes)), [change.label for change in changes])
+        axis.set_ylim(len(changes) - 0.5, -0.5)
         axis.set_xlabel("relative change in percent; left of zero is better", color=INK)
         axis.set_facecolor("none")
         axis.grid(axis="x", color=RULE, linewidth=0.7)
         axis.spines[:].set_visible(False)
         axis.tick_params(colors=INK, length=0)
-        output = io.StringIO()
-        canvas.savefig(output, format="svg", metadata={"Date": None})
-    return themed(output.getvalue(), "Relative change against the baseline with 95 % intervals")
+
+    label = "Relative change against the baseline with 95 % intervals"
+    return to_svg(draw, height=0.7 + 0.3 * len(changes), salt=salt, label=label)

@@ -49,11 +49,14 @@ class Comparison:
     def verdict(self) -> str:
         """What the interval lets one say, in plain words."""
         low, high = self.change.ci_low, self.change.ci_high
-        if low is None or high is None:
-            return "no interval, so no verdict"
-        if low <= 0 <= high:
-            return "no difference seen"
-        return "better" if high < 0 else "worse"
+        return "no interval, so no verdict" if low is None or high is None else verdict_of(low, high)
+
+
+def verdict_of(ci_low: float, ci_high: float) -> str:
+    """What the interval of a change of an error rate lets one say, in plain words."""
+    if ci_low <= 0 <= ci_high:
+        return "no difference seen"
+    return "better" if ci_high < 0 else "worse"
 
 
 def collect_rows(exp: Path) -> list[ScoreRow]:

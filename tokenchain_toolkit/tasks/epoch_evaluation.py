@@ -1,5 +1,6 @@
 """Evaluation of a chain before training and after every epoch: one file for each, with the errors of each utterance."""
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from torch import nn
 
 from tokenchain_toolkit.config.evaluation import EvaluationConfig
 from tokenchain_toolkit.data.dataset import TokenCorpus
-from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.files import write_text
 from tokenchain_toolkit.inference.evaluation import check_heads, error_share, evaluate
 from tokenchain_toolkit.models.asr import TokenASR
 from tokenchain_toolkit.tasks.chain import ChainTask
@@ -84,8 +85,9 @@ def evaluation_file(folder: Path, epoch: int) -> Path:
 
 
 def write_evaluation(folder: Path, *, epoch: int, sets: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write what ``evaluate`` has found."""
-    write_json(evaluation_file(folder, epoch), {"epoch": epoch, "sets": sets})
+    """Write what ``evaluate`` has found, on one line: there are as many such files as runs have epochs."""
+    text = json.dumps({"epoch": epoch, "sets": sets}, sort_keys=True, ensure_ascii=False)
+    write_text(evaluation_file(folder, epoch), text + "\n")
 
 
 def describe(sets: Mapping[str, Mapping[str, Any]]) -> str:
@@ -93,7 +95,7 @@ def describe(sets: Mapping[str, Mapping[str, Any]]) -> str:
     shown = []
     for name, entry in sets.items():
         heads = {head: counts for head, counts in entry.items() if isinstance(counts, Mapping)}
-        shown.append(f"{name} WER " + ", ".join(f"{head} {error_share(heads[head]):.1%}" for head in heads))
+        shown.append(f"{name} WER " + ", ".join(f"{head} {100 * error_share(heads[head]):.1f} %" for head in heads))
     return "; ".join(shown)
 
 

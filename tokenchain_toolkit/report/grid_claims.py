@@ -1,0 +1,130 @@
+"""The paper's claims beside what grids of experiments came to.
+
+A grid that is tested on one set stands beside the claims about one domain, and a grid that is tested on several beside
+those about an adaptation: the set that was read best before training is taken for the source, the others for targets.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tokenchain_toolkit.metrics.seed_bootstrap import Interval
+from tokenchain_toolkit.report.grid_results import GridResult, HeadResult, SetResult
+from tokenchain_toolkit.report.grid_runs import T2S
+from tokenchain_toolkit.report.grid_words import as_change, as_epochs
+from tokenchain_toolkit.report.paper import CLAIMS, Claim
+
+SEEN, REFUTED, OPEN = "✓", "✗", "·"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One figure of ours.
+
+    The mark is `SEEN` where the interval lies on the side of zero that the claim names, `REFUTED` where it lies on the
+    other, and else `OPEN`.
+    """
+
+    mark: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ClaimBesideGrids:
+    """A claim and what was measured of it, empty if nothing comparable was."""
+
+    claim: Claim
+    ours: list[Measured]
+
+
+def claims_beside_grids(grids: Sequence[GridResult]) -> list[ClaimBesideGrids]:
+    """Every claim with what the grids measured of it."""
+    return [
+        ClaimBesideGrids(claim, [ours for grid in grids for ours in MEASURES[claim.measure](grid)])
+        if claim.measure
+        else ClaimBesideGrids(claim, [])
+        for claim in CLAIMS
+    ]
+
+
+def _changes(grid: GridResult) -> Iterator[Measured]:
+    """Error at equal epochs."""
+    if len(grid.sets) > 1:
+        return
+    for arm, result in grid.sets[0].main.arms.items():
+        change = result.last_change
+        if change is not None:
+            words = f"{as_change(change.interval)} after {_count(change.epoch)}"
+            yield Measured(_mark_of_fall(change.interval), f"{_where(grid, arm, grid.sets[0])}: {words}")
+
+
+def _epochs_earlier(grid: GridResult) -> Iterator[Measured]:
+    """Epochs until the baseline's final rate, for which the baseline itself need not take all of its own."""
+    if len(grid.sets) > 1:
+        return
+    baselines, results = {arm.name: arm.baseline for arm in grid.arms}, grid.sets[0].main.arms
+    for arm, result in results.items():
+        baseline, earlier = baselines[arm], result.earlier
+        if baseline is None or earlier is None:
+            continue
+        mark = SEEN if earlier.ci_low > 0 else REFUTED if earlier.ci_high < 0 else OPEN
+        words = f"{as_epochs(result.reached)} epochs, the baseline {results[baseline].reached.value:.1f}"
+        if math.isfinite(earlier.value):
+            words += f"; earlier by {as_epochs(earlier, signed=True)}"
+        yield Measured(mark, f"{_where(grid, arm, grid.sets[0])}: {words}")
+
+
+def _adapted(grid: GridResult) -> Iterator[Measured]:
+    """Recognition of the targets."""
+    for target in grid.sets[1:]:
+        yield from _since_start(grid, target, target.main)
+
+
+def _t2s_adapted(grid: GridResult) -> Iterator[Measured]:
+    """Synthesis of the targets."""
+    for target in grid.sets[1:]:
+        if T2S in target.heads:
+            yield from _since_start(grid, target, target.heads[T2S])
+
+
+def _since_start(grid: GridResult, measured: SetResult, head: HeadResult) -> Iterator[Measured]:
+    """Against the baseline, which the mark goes by, and against the models before training."""
+    for arm, result in head.arms.items():
+        change = result.last_change
+        words = [f"{as_change(change.interval)} against the baseline"] if change else []
+        words += [f"{as_change(result.since_start)} against before training"] if result.since_start else []
+        if words:
+            mark = _mark_of_fall(change.interval) if change else OPEN
+            yield Measured(mark, f"{_where(grid, arm, measured)}: {'; '.join(words)}")
+
+
+def _forgotten(grid: GridResult) -> Iterator[Measured]:
+    """Recognition of the source, where there are targets; a small figure has no sign, so there is no mark."""
+    if len(grid.sets) < 2:
+        return
+    for arm, result in grid.sets[0].main.arms.items():
+        if result.since_start:
+            words = f"{as_change(result.since_start)} against before training"
+            yield Measured(OPEN, f"{_where(grid, arm, grid.sets[0])}: {words}")
+
+
+def _mark_of_fall(interval: Interval) -> str:
+    """Of a claim that an error rate falls."""
+    return SEEN if interval.ci_high < 0 else REFUTED if interval.ci_low > 0 else OPEN
+
+
+def _where(grid: GridResult, arm: str, measured: SetResult) -> str:
+    return f"{grid.name}, {arm}, {measured.name}"
+
+
+def _count(epochs: int) -> str:
+    return f"{epochs} epoch" if epochs == 1 else f"{epochs} epochs"
+
+
+MEASURES: dict[str, Callable[[GridResult], Iterator[Measured]]] = {
+    "change": _changes,
+    "earlier": _epochs_earlier,
+    "adapted": _adapted,
+    "t2s_adapted": _t2s_adapted,
+    "forgotten": _forgotten,
+}

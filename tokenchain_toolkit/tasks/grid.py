@@ -1,0 +1,80 @@
+"""Carrying out a study: what of it is done, doing the rest, and the list of finished runs for the report."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from tokenchain_toolkit.data.shards import Workers
+from tokenchain_toolkit.errors import DataError, TokenChainError
+from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.tasks.grid_cells import LOGS, SEED
+from tokenchain_toolkit.tasks.grid_plan import Study
+from tokenchain_toolkit.tasks.grid_queue import to_do, work_off
+
+LOG = logging.getLogger(__name__)
+RUNS = "runs.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many runs are complete, and name -> what went wrong of the pieces that are not."""
+
+    num_complete: int
+    failed: dict[str, str]
+
+    def check(self) -> None:
+        """Name the pieces that failed.
+
+        Raises:
+            TokenChainError: There are some.
+        """
+        if self.failed:
+            reasons = "".join(f"\n  {name}: {reason}" for name, reason in self.failed.items())
+            raise TokenChainError(f"{len(self.failed)} pieces are not done; mend the cause and run it again:{reasons}")
+
+
+def carry_out_study(study: Study, *, workers: Workers, overwrite: bool = False) -> Outcome:
+    """Do what of the chosen pieces is not up to date, and list the runs that are complete in ``runs.json``.
+
+    Args:
+        study: The pieces.
+        workers: How many at once, and where.
+        overwrite: Redo the chosen pieces even if they are up to date.
+
+    Raises:
+        DataError: A file that the study is made from is not there.
+    """
+    for work in study.chosen:
+        missing = [path for path in work.given() if not path.is_file()]
+        if missing:
+            raise DataError(f"{missing[0]} is missing, and {work.name} needs it; run the recipe up to train_bpe first")
+    pending = to_do(study.chosen, overwrite=overwrite)
+    LOG.info("%s: %d of %d pieces are up to date", study.out, len(study.chosen) - len(pending), len(study.chosen))
+    failed = work_off(pending, logs=study.out / LOGS, workers=workers, overwrite=overwrite)
+    complete = complete_runs(study)
+    write_json(study.out / RUNS, complete)
+    return Outcome(len(complete), failed)
+
+
+def complete_runs(study: Study) -> list[dict[str, Any]]:
+    """The runs that are complete and up to date, as ``runs.json`` lists them; folders are within the study's."""
+    return [
+        {
+            "grid": run.cell.grid,
+            "labels": {**run.cell.labels, SEED: run.cell.seed},
+            "folder": run.cell.name,
+            "baseline": run.cell.baseline,
+            "epochs": run.work.config.training.max_epochs,
+            "overrides": run.overrides,
+        }
+        for run in study.runs
+        if run.work.is_done()
+    ]
+
+
+def describe_study(study: Study) -> list[str]:
+    """One line for each chosen piece: whether it is up to date, its name, and what a run changes."""
+    overrides = {run.work.name: run.overrides for run in study.runs}
+    pending = {work.name for work in to_do(study.chosen)}
+    states = {work.name: "to do" if work.name in pending else "up to date" for work in study.chosen}
+    return ["  ".join([f"{state:10}", name, *overrides.get(name, [])]) for name, state in states.items()]

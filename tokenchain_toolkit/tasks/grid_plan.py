@@ -1,0 +1,183 @@
+"""From the settings of a study to its pieces, each after those that it needs; runs in a recipe's folder."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenchain_toolkit.config.asr import ASRConfig, ASRDecodingConfig
+from tokenchain_toolkit.config.chain import ChainConfig
+from tokenchain_toolkit.config.grid import ModelSettings, PairSettings, StudyConfig
+from tokenchain_toolkit.config.load import config_dict, load_config
+from tokenchain_toolkit.config.t2s import T2SConfig
+from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.tasks.grid_cells import MODELS, Cell, cells_of
+from tokenchain_toolkit.tasks.grid_work import MeasurePair, ReadSet, TrainChain, TrainModel, Work
+from tokenchain_toolkit.tasks.training_sets import ChainSets, SetFolders, TrainingSets
+
+DATA, DUMP = Path("data"), Path("dump")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a grid with the piece of work that it is and its settings over the YAML file."""
+
+    cell: Cell
+    work: TrainChain
+    overrides: list[str]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is to be carried out.
+
+    Attributes:
+        out: Folder of the study.
+        runs: All runs, chosen or not.
+        chosen: The pieces that are wanted, and those they need, in order.
+    """
+
+    out: Path
+    runs: list[Run]
+    chosen: list[Work]
+
+
+def plan_study(config: StudyConfig, *, out: Path, only: Sequence[str] = (), device: str = "cpu") -> Study:
+    """Pieces of a study; reads configurations and nothing else.
+
+    Args:
+        config: The study.
+        out: Its folder.
+        only: What is wanted: names of pieces, or their beginnings up to a ``/``, such as a grid's; all if empty.
+        device: Torch device of recognition and of the evaluation before training; training finds GPUs by itself.
+
+    Raises:
+        ConfigError: A setting does not fit, or ``only`` names what there is not.
+    """
+    cells = cells_of(config)
+    if not cells:
+        raise ConfigError("the study has no grids, so there is nothing to run; see tokenchain_toolkit.config.grid")
+    planner = _Planner(out, device)
+    for name in dict.fromkeys(cell.settings.models for cell in cells):
+        planner.add_pair(name, config.models[name])
+    runs = [planner.add_run(cell) for cell in cells]
+    works = [*planner.works.values(), *(run.work for run in runs)]
+    return Study(out, runs, _chosen(works, only))
+
+
+class _Planner:
+    """Collects pieces; those that several runs share are there once."""
+
+    def __init__(self, out: Path, device: str):
+        self.out, self.device = out, device
+        self.works: dict[str, Work] = {}
+        self.readers: dict[Path, str] = {}
+
+    def add_pair(self, name: str, pair: PairSettings) -> None:
+        """Training of a pair, and what its ASR reads."""
+        place = f"{MODELS}/{name}"
+        sets = TrainingSets(_folders(pair.train_sets, pair.tokenizer), _folder(pair.valid_set, pair.tokenizer))
+        for kind, schema, given in (("asr", ASRConfig, pair.asr), ("t2s", T2SConfig, pair.t2s)):
+            where = f"{place}/{kind}"
+            config = _load(schema, given, where=where)
+            token_list = DATA / "token_list" / pair.tokenizer
+            self.works[where] = TrainModel(where, self.out / where, (), config, sets, token_list)
+        for set_name in pair.decode:
+            where, asr = f"{place}/decode_{set_name}", f"{place}/asr"
+            self.readers[self.out / where / "text"] = where
+            self.works[where] = ReadSet(
+                where,
+                self.out / where,
+                (asr,),
+                model=self.out / asr,
+                dump=_folder(set_name, pair.tokenizer).dump,
+                config=load_config(ASRDecodingConfig, Path(pair.decode_config)),
+                device=self.device,
+            )
+
+    def add_run(self, cell: Cell) -> Run:
+        """A run, and the evaluation of its pair."""
+        settings, place = cell.settings, f"{MODELS}/{cell.settings.models}"
+        overrides = cell.overrides(self.out / place)
+        config = _load(ChainConfig, ModelSettings(settings.config, overrides), where=cell.name)
+        sets = ChainSets(
+            train=_folders(settings.train_sets, settings.tokenizer),
+            valid=_folder(settings.valid_set, settings.tokenizer),
+            speech=_folders(settings.speech_sets, settings.tokenizer),
+            text=tuple(DATA / name for name in settings.text_sets),
+            evaluate={name: _folder(name, settings.tokenizer) for name in settings.test_sets},
+        )
+        pair = (f"{place}/asr", f"{place}/t2s")
+        folders = {"asr": self.out / pair[0], "t2s": self.out / pair[1]}
+        key = _key([settings.test_sets, config_dict(config.evaluation)])
+        before = f"{place}/before_{key}"
+        self.works[before] = MeasurePair(
+            before,
+            self.out / before,
+            pair,
+            sets=sets.evaluate,
+            config=config.evaluation,
+            device=self.device,
+            **folders,
+        )
+        needs = (*pair, before, *self._labels(cell, config))
+        run = TrainChain(cell.name, self.out / cell.name, needs, config, sets, before=self.out / before, **folders)
+        return Run(cell, run, overrides)
+
+    def _labels(self, cell: Cell, config: ChainConfig) -> list[str]:
+        """The piece that makes the labels of speech alone, if there are labels and the study makes them."""
+        if config.unpaired.labels is None:
+            return []
+        labels = Path(config.unpaired.labels)
+        if labels in self.readers:
+            return [self.readers[labels]]
+        if labels.is_relative_to(self.out):
+            raise ConfigError(f"{cell.name}: nothing makes {labels}, its labels; add the set to models.*.decode")
+        return []
+
+
+def _chosen(works: Sequence[Work], only: Sequence[str]) -> list[Work]:
+    """The wanted pieces, and those they need, in order."""
+    wanted: set[str] = set()
+    for name in only:
+        found = {work.name for work in works if f"{work.name}/".startswith(f"{name.rstrip('/')}/")}
+        if not found:
+            known = ", ".join(dict.fromkeys("/".join(work.name.split("/")[:2]) for work in works))
+            raise ConfigError(f"--only {name}: there is no such run or model; names begin with {known}")
+        wanted |= found
+    if not only:
+        return list(works)
+    for work in reversed(works):
+        if work.name in wanted:
+            wanted |= set(work.needs)
+    return [work for work in works if work.name in wanted]
+
+
+def _load(schema: type[Any], given: ModelSettings, *, where: str) -> Any:
+    """The configuration of an experiment.
+
+    Raises:
+        ConfigError: A setting does not fit, or asks for several devices.
+    """
+    try:
+        config = load_config(schema, Path(given.config), given.overrides)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if config.training.devices != 1 or config.training.num_nodes != 1:
+        raise ConfigError(f"{where}: a run of a grid has one device; set training.devices=1, or raise --num_jobs")
+    return config
+
+
+def _folders(names: Sequence[str], tokenizer: str) -> tuple[SetFolders, ...]:
+    return tuple(_folder(name, tokenizer) for name in names)
+
+
+def _folder(name: str, tokenizer: str) -> SetFolders:
+    return SetFolders(data=DATA / name, dump=DUMP / tokenizer / name)
+
+
+def _key(values: Any) -> str:
+    """A short name for settings."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
