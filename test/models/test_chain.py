@@ -114,11 +114,11 @@ def test_the_entropy_is_that_of_the_units_that_t2s_knows(make_chain, make_batch)
 
 
 def test_an_unknown_feedback_is_refused(make_chain):
-    with pytest.raises(ConfigError, match="model.feedback=hard: choose one of none"):
+    with pytest.raises(ConfigError, match="feedback=hard: choose one of none"):
         make_chain("hard")
     with pytest.raises(ConfigError, match="model.feedback_into=encoder: choose one of asr"):
         make_chain("soft", feedback_into="encoder")
-    with pytest.raises(ConfigError, match="model.reading=aloud: choose one of teacher_forced"):
+    with pytest.raises(ConfigError, match="reading=aloud: choose one of teacher_forced"):
         make_chain("soft", reading="aloud")
     with pytest.raises(ConfigError, match="reaches no CTC head"):
         make_chain("soft", reading="ctc", feedback_into="decoder")

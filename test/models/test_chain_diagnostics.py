@@ -59,7 +59,7 @@ def test_gradients_are_those_of_the_losses_and_leave_nothing_behind(make_chain, 
     chain, batch = make_chain(feedback), make_batch(*LENGTHS)
     before = copy.deepcopy(chain.state_dict())
     with torch.inference_mode():
-        found = feedback_gradients(chain, batch, temperature=1.0, generator=seeded())
+        found = feedback_gradients(chain, batch, link=chain.paired_link, temperature=1.0, generator=seeded())
     assert all(parameter.grad is None for parameter in chain.parameters())
     assert all(torch.equal(value, before[name]) for name, value in chain.state_dict().items())
     chain(batch, temperature=1.0, generator=seeded()).t2s.loss.backward()
@@ -77,7 +77,7 @@ def test_gradients_are_those_of_the_losses_and_leave_nothing_behind(make_chain, 
 @pytest.mark.parametrize("reading", ["free_running", "ctc"])
 def test_the_score_function_is_tried_but_not_judged_by_itself(make_chain, make_batch, reading):
     chain = make_chain("score_function", reading=reading)
-    found = feedback_gradients(chain, make_batch(*LENGTHS), temperature=1.0, generator=seeded())
+    found = feedback_gradients(chain, make_batch(*LENGTHS), link=chain.paired_link, temperature=1.0, generator=seeded())
     assert found["rec_gradient"] > 0 and "score_cosine" not in found
 
 
@@ -85,7 +85,9 @@ def test_more_samples_make_the_unbiased_estimates_agree(make_chain, make_batch):
     chain, batch = make_chain("soft"), make_batch(*LENGTHS)
     read = chain(batch, temperature=1.0).link.reading
     few, many = (
-        estimator_bias(chain, batch, read, temperature=1.0, generator=seeded(), num_samples=samples)
+        estimator_bias(
+            chain, batch, read, link=chain.paired_link, temperature=1.0, generator=seeded(), num_samples=samples
+        )
         for samples in (2, 150)
     )
     assert many["score_split_cosine"] > max(0.5, few["score_split_cosine"])

@@ -151,7 +151,12 @@ def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
     (tmp_path / "labels").write_text("".join(f"{utt_id} {text}\n" for utt_id, text in labels.items()))
     models = {"asr": trained_asr, "t2s": trained_t2s}
     arguments = recipe.arguments(tmp_path / "chain", *SHORT, "data.paired_share=0.5", with_text=False, **models)
-    ratios = ["unpaired.speech_ratio=1", "unpaired.text_ratio=1", "unpaired.sampling.temperature=0"]
+    ratios = [
+        "unpaired.speech_ratio=1",
+        "unpaired.feedback=st_argmax",
+        "unpaired.text_ratio=1",
+        "unpaired.sampling.temperature=0",
+    ]
     evaluated = [f"--eval_data={recipe.root / 'data'}", f"--eval_dump={recipe.root / 'dump'}"]
     alone = [f"--speech_data={more['train_data']}", f"--speech_dump={more['train_dump']}"]
     arguments += [*ratios, f"unpaired.labels={tmp_path / 'labels'}", f"--text_data={tmp_path / 'novel'}"]
@@ -172,7 +177,7 @@ def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["unpaired.speech_ratio=1"], "there is no speech alone"),
+        (["unpaired.speech_ratio=1", "unpaired.feedback=soft"], "there is no speech alone"),
         (["unpaired.text_ratio=1"], "there is no text alone"),
         (["--text_data=."], "unpaired.text_ratio=0 leaves them unused"),
         (["--speech_data=."], "--speech_data names 1 folders and --speech_dump 0"),

@@ -81,11 +81,11 @@ def test_passes_over_speech_alone_follow_each_other(make_corpus, silent):
     ("feedback", "reading"), [("st_argmax", "ctc"), ("score_function", "free_running"), ("st_gumbel", "free_running")]
 )
 def test_speech_alone_trains_through_what_is_read_of_it(make_chain_task, run_fit, silent, tmp_path, feedback, reading):
-    model = {"reading": "free_running"} if feedback == "score_function" else {}
-    unpaired = UnpairedConfig(speech_ratio=1.0, reading=reading)
-    task = make_chain_task(feedback, model=model, unpaired=unpaired, max_epochs=2)
+    unpaired = UnpairedConfig(speech_ratio=1.0, feedback=feedback, reading=reading)
+    task = make_chain_task("none", unpaired=unpaired, max_epochs=2)
     _, rows = run_fit(task, tmp_path, UnpairedData(speech=silent, speech_ratio=1.0))
     assert all(float(row["train/speech_rec_loss"]) > 0 for row in rows)
+    assert "valid/rec_gradient" in rows[0] and "valid/link_entropy" not in rows[0]
     assert "train/speech_asr_loss" not in rows[0] and "train/text_asr_loss" not in rows[0]
 
 
@@ -137,8 +137,10 @@ def test_alternating_training_moves_one_half_at_a_time(make_chain_task, run_fit,
 
 def test_what_would_have_no_effect_is_refused(make_chain_task):
     with pytest.raises(ConfigError, match="unpaired.reading=teacher_forced"):
-        make_chain_task("st_argmax", unpaired=UnpairedConfig(speech_ratio=1.0, reading="teacher_forced"))
-    with pytest.raises(ConfigError, match="has no effect without feedback"):
-        make_chain_task("none", unpaired=UnpairedConfig(speech_ratio=1.0))
+        make_chain_task("none", unpaired=UnpairedConfig(1.0, feedback="soft", reading="teacher_forced"))
+    with pytest.raises(ConfigError, match="has no effect without unpaired.feedback"):
+        make_chain_task("st_argmax", unpaired=UnpairedConfig(speech_ratio=1.0))
+    with pytest.raises(ConfigError, match="raise unpaired.speech_ratio"):
+        make_chain_task("st_argmax", unpaired=UnpairedConfig(feedback="soft"))
     with pytest.raises(ConfigError, match="reaches no CTC head"):
-        make_chain_task("soft", model={"feedback_into": "decoder"}, unpaired=UnpairedConfig(speech_ratio=1.0))
+        make_chain_task("soft", model={"feedback_into": "decoder"}, unpaired=UnpairedConfig(1.0, feedback="soft"))

@@ -84,6 +84,7 @@ class UnpairedConfig:
     Attributes:
         speech_ratio: Frames of speech alone for each frame of paired data; 0 uses none.
         text_ratio: The same for text alone, by the frames that its text takes on average; 0 uses none.
+        feedback: As ``model.feedback``, for speech alone, which may have a link where paired data has none.
         reading: As ``model.reading``, for speech alone: ``free_running`` or ``ctc``.
         reconstruction_weight: Of L_rec on speech alone, relative to that on paired data.
         labels: Table ``utt_id text`` of what another recogniser read of the speech (the ``text`` of decode_asr); the
@@ -95,6 +96,7 @@ class UnpairedConfig:
 
     speech_ratio: float = 0.0
     text_ratio: float = 0.0
+    feedback: str = "none"
     reading: str = "ctc"
     reconstruction_weight: float = 1.0
     labels: str | None = None

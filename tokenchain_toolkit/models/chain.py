@@ -26,6 +26,34 @@ from tokenchain_toolkit.models.t2s import T2SModel, T2SOutput
 SAMPLED = ("st_gumbel", "score_function")
 
 
+@dataclass(frozen=True)
+class Link:
+    """How T2S is given what the ASR reads: ``model.feedback`` and ``model.reading``, or those of speech alone."""
+
+    feedback: str
+    reading: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is unknown or does not go together.
+
+        Raises:
+            ConfigError: It is so.
+        """
+        for name, allowed in (("feedback", FEEDBACKS), ("reading", READINGS)):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name}={getattr(self, name)}: choose one of {', '.join(allowed)}")
+        if self.feedback == "score_function" and self.reading == "teacher_forced":
+            raise ConfigError("feedback=score_function needs whole transcripts; set reading=free_running or ctc")
+
+
+@dataclass(frozen=True)
+class EncodedSpeech:
+    """Encoder states of speech without text, and their lengths."""
+
+    memory_BSD: torch.Tensor
+    memory_lengths_B: torch.Tensor
+
+
 @dataclass
 class LinkOutput:
     """T2S's reconstruction from what the ASR read; its loss is L_rec.
@@ -72,6 +100,7 @@ class ChainModel(nn.Module):
         super().__init__()
         _check(config)
         self.config = config
+        self.paired_link = Link(config.feedback, config.reading)
         self.asr = asr
         self.t2s = t2s
         if config.t2s_training == "frozen":
@@ -99,43 +128,35 @@ class ChainModel(nn.Module):
         asr = self.asr(batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B)
         if self.config.feedback == "none":
             return ChainOutput(asr=asr, t2s=self.reconstruct_from_ids(batch.text_BL, batch), link=None)
-        link = self.link(
-            batch,
-            asr.memory_BSD,
-            asr.memory_lengths_B,
-            reading=self.config.reading,
-            temperature=temperature,
-            generator=generator,
-            logits_BLV=asr.logits_BLV,
+        link = self.reconstruct_from_speech(
+            batch, asr, link=self.paired_link, temperature=temperature, generator=generator
         )
         supervised = self.reconstruct_from_ids(batch.text_BL, batch) if self.config.supervised_t2s else None
         return ChainOutput(asr=asr, t2s=link.t2s, link=link, supervised=supervised)
 
-    def link(
+    def reconstruct_from_speech(
         self,
         batch: TokenBatch,
-        memory_BSD: torch.Tensor,
-        memory_lengths_B: torch.Tensor,
+        heard: ASROutput | EncodedSpeech,
         *,
-        reading: str,
+        link: Link,
         temperature: float,
         generator: torch.Generator | None,
-        logits_BLV: torch.Tensor | None = None,
     ) -> LinkOutput:
         """Let the ASR read, and T2S reconstruct the tokens from what it read.
 
         Args:
             batch: Utterances; their text is used with teacher forcing alone.
-            memory_BSD: Encoder states of the ASR.
-            memory_lengths_B: Encoder frames.
-            reading: ``teacher_forced``, ``free_running`` or ``ctc``.
+            heard: What the ASR made of them: encoder states and, if there is a reference, the decoder's scores.
+            link: How T2S is given what was read.
             temperature: Tau of the interface.
             generator: Randomness of what is sampled; nothing is if None.
-            logits_BLV: Scores of the teacher-forced decoder where they are known already.
         """
-        if self.config.feedback not in SAMPLED:
+        memory_BSD, memory_lengths_B = heard.memory_BSD, heard.memory_lengths_B
+        logits_BLV = heard.logits_BLV if isinstance(heard, ASROutput) else None
+        if link.feedback not in SAMPLED:
             generator = None
-        samples = self.config.num_samples if self.config.feedback == "score_function" and generator else 1
+        samples = self.config.num_samples if link.feedback == "score_function" and generator else 1
         if self.config.feedback_into == "decoder":
             memory_BSD, logits_BLV = memory_BSD.detach(), None
         utterances = batch
@@ -143,30 +164,31 @@ class ChainModel(nn.Module):
             memory_BSD = memory_BSD.repeat_interleave(samples, dim=0)
             memory_lengths_B = memory_lengths_B.repeat_interleave(samples)
             batch = _repeated(batch, samples)
-        if reading == "teacher_forced":
+        if link.reading == "teacher_forced":
             if logits_BLV is None:
                 logits_BLV, _ = self.asr.decode(memory_BSD, memory_lengths_B, batch.text_BL, batch.text_lengths_B)
             read = read_teacher_forced(self.asr, logits_BLV[:, :-1], batch.text_lengths_B, generator=generator)
         else:
-            reader = read_ctc if reading == "ctc" else read_free_running
+            reader = read_ctc if link.reading == "ctc" else read_free_running
             read = reader(self.asr, memory_BSD, memory_lengths_B, generator=generator)
-        noise_BLV = read.noise_BLV if self.config.feedback == "st_gumbel" else None
+        noise_BLV = read.noise_BLV if link.feedback == "st_gumbel" else None
         probs_BLV = interface_probs(read.logits_BLV, temperature=temperature, noise_BLV=noise_BLV)
-        t2s = self.reconstruct(self.feed_back(probs_BLV, read.text_BL), read.lengths_B, batch)
+        t2s = self.reconstruct(self.feed_back(link.feedback, probs_BLV, read.text_BL), read.lengths_B, batch)
         if samples > 1:
             t2s = score_function(t2s, read, utterances, num_samples=samples)
         return LinkOutput(t2s=t2s, reading=read, entropy=_entropy(probs_BLV.detach(), read.lengths_B))
 
-    def feed_back(self, probs_BLV: torch.Tensor, chosen_BL: torch.Tensor) -> torch.Tensor:
+    def feed_back(self, feedback: str, probs_BLV: torch.Tensor, chosen_BL: torch.Tensor) -> torch.Tensor:
         """Text embeddings for T2S, (B, L, D), through which its gradient reaches the posteriors.
 
         Args:
+            feedback: Kind of feedback.
             probs_BLV: The interface's posteriors.
             chosen_BL: The text that was read.
         """
-        if self.config.feedback == "score_function":
+        if feedback == "score_function":
             return self.t2s.embed_text(chosen_BL)
-        passed_BLV = probs_BLV if self.config.feedback == "soft" else straight_through(probs_BLV, chosen_BL)
+        passed_BLV = probs_BLV if feedback == "soft" else straight_through(probs_BLV, chosen_BL)
         weight_VD = self.t2s.embed_text.weight
         return passed_BLV.to(weight_VD.dtype) @ weight_VD
 
@@ -215,13 +237,7 @@ def score_function(t2s: T2SOutput, read: Reading, batch: TokenBatch, *, num_samp
 
 def _check(config: ChainModelConfig) -> None:
     """Refuse unknown settings and contradictions."""
-    choices = {
-        "feedback": FEEDBACKS,
-        "reading": READINGS,
-        "feedback_into": FEEDBACK_INTO,
-        "t2s_training": T2S_TRAININGS,
-    }
-    for name, allowed in choices.items():
+    for name, allowed in (("feedback_into", FEEDBACK_INTO), ("t2s_training", T2S_TRAININGS)):
         if getattr(config, name) not in allowed:
             raise ConfigError(f"model.{name}={getattr(config, name)}: choose one of {', '.join(allowed)}")
     if config.t2s_training == "frozen" and config.supervised_t2s:
@@ -230,13 +246,8 @@ def _check(config: ChainModelConfig) -> None:
         raise ConfigError(
             "model.feedback_into=decoder reaches no CTC head; read with the decoder, or feed back into asr"
         )
-    if config.feedback == "score_function":
-        if config.reading == "teacher_forced":
-            raise ConfigError(
-                "model.feedback=score_function needs whole transcripts; set model.reading=free_running or ctc"
-            )
-        if config.num_samples < 2:
-            raise ConfigError(f"model.num_samples={config.num_samples}: the score function compares at least 2 samples")
+    if config.num_samples < 2:
+        raise ConfigError(f"model.num_samples={config.num_samples}: the score function compares at least 2 samples")
 
 
 def _repeated(batch: TokenBatch, times: int) -> TokenBatch:

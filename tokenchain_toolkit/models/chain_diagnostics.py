@@ -6,12 +6,14 @@ Shapes: B utterances, L text positions, V text units.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from typing import Any
 
 import torch
 
+from tokenchain_toolkit.models.asr import ASROutput
 from tokenchain_toolkit.models.asr_reading import Reading
 from tokenchain_toolkit.models.batch import TokenBatch
-from tokenchain_toolkit.models.chain import ChainModel, score_function
+from tokenchain_toolkit.models.chain import ChainModel, Link, score_function
 from tokenchain_toolkit.models.sequences import valid_mask
 from tokenchain_toolkit.models.straight_through import gumbel_noise, interface_probs
 
@@ -49,13 +51,14 @@ def text_dependence(
 
 
 def feedback_gradients(
-    chain: ChainModel, batch: TokenBatch, *, temperature: float, generator: torch.Generator
+    chain: ChainModel, batch: TokenBatch, *, link: Link, temperature: float, generator: torch.Generator
 ) -> dict[str, float]:
     """The gradients of both losses at the ASR, what a step along that of L_rec does, and the bias of the estimator.
 
     Args:
-        chain: With feedback, in evaluation mode, so that nothing else is random; it is left as it was.
+        chain: In evaluation mode, so that nothing else is random; it is left as it was.
         batch: Paired utterances.
+        link: With feedback.
         temperature: Tau of the interface.
         generator: Of what is sampled, and of a random direction.
 
@@ -67,16 +70,17 @@ def feedback_gradients(
     """
     with _differentiable(batch) as batch:
         parameters = [parameter for parameter in chain.asr.parameters() if parameter.requires_grad]
-        output = chain(batch, temperature=temperature, generator=generator)
-        assert output.link is not None
-        of_asr = torch.autograd.grad(output.asr.loss, parameters, retain_graph=True, allow_unused=True)
-        of_rec = torch.autograd.grad(output.t2s.loss, parameters, allow_unused=True)
+        settings: dict[str, Any] = {"link": link, "temperature": temperature}
+        asr = _hear(chain, batch)
+        linked = chain.reconstruct_from_speech(batch, asr, generator=generator, **settings)
+        of_asr = torch.autograd.grad(asr.loss, parameters, retain_graph=True, allow_unused=True)
+        of_rec = torch.autograd.grad(linked.t2s.loss, parameters, allow_unused=True)
         flat_asr, flat_rec = _flat(of_asr, parameters), _flat(of_rec, parameters)
         random = torch.randn(flat_rec.shape, generator=generator, device=flat_rec.device)
         with torch.no_grad():
-            before = chain(batch, temperature=temperature).t2s.loss
+            before = chain.reconstruct_from_speech(batch, _hear(chain, batch), generator=None, **settings).t2s.loss
         changes = {
-            name: float(_loss_after(chain, batch, parameters, step, temperature=temperature) - before)
+            name: float(_loss_after(chain, batch, parameters, step, settings) - before)
             for name, step in (("rec_step_change", flat_rec), ("rec_step_random", random))
         }
         return {
@@ -84,7 +88,7 @@ def feedback_gradients(
             "rec_gradient": float(flat_rec.norm()),
             "gradient_cosine": float(torch.cosine_similarity(flat_asr, flat_rec, dim=0)),
             **changes,
-            **estimator_bias(chain, batch, output.link.reading, temperature=temperature, generator=generator),
+            **estimator_bias(chain, batch, linked.reading, generator=generator, **settings),
         }
 
 
@@ -93,6 +97,7 @@ def estimator_bias(
     batch: TokenBatch,
     read: Reading,
     *,
+    link: Link,
     temperature: float,
     generator: torch.Generator,
     num_samples: int = 8,
@@ -100,9 +105,10 @@ def estimator_bias(
     """Gradients of L_rec at the scores of a text's positions: as estimated, and as they should be.
 
     Args:
-        chain: With feedback.
-        batch: Utterances, each as often as ``read`` has texts of it.
-        read: Whose scores are asked about.
+        chain: In evaluation mode.
+        batch: Utterances.
+        read: Texts of them, whose scores are asked about.
+        link: With feedback.
         temperature: Tau of the interface.
         generator: Of the samples.
         num_samples: Samples of each of two unbiased estimates.
@@ -111,14 +117,14 @@ def estimator_bias(
         ``estimator_cosine``, between the gradients with the feedback as configured and with expected embeddings (the
         soft path; 1 where there is no bias against it); ``score_cosine``, with an unbiased score-function estimate, in
         which each position's unit is drawn by itself; ``score_split_cosine``, between two such estimates: the most that
-        ``score_cosine`` can be trusted to show. Empty for the score function itself, and for samples of it.
+        ``score_cosine`` can be trusted to show. Empty for the score function itself.
     """
-    if chain.config.feedback == "score_function":
+    if link.feedback == "score_function":
         return {}
     logits_BLV = read.logits_BLV.detach().requires_grad_()
     probs_BLV = interface_probs(logits_BLV, temperature=temperature)
     weight_VD = chain.t2s.embed_text.weight
-    paths = (chain.feed_back(probs_BLV, read.text_BL), probs_BLV.to(weight_VD.dtype) @ weight_VD)
+    paths = (chain.feed_back(link.feedback, probs_BLV, read.text_BL), probs_BLV.to(weight_VD.dtype) @ weight_VD)
     estimated, soft = (
         torch.autograd.grad(chain.reconstruct(text_BLD, read.lengths_B, batch).loss, logits_BLV, retain_graph=True)[
             0
@@ -162,8 +168,7 @@ def _loss_after(
     batch: TokenBatch,
     parameters: list[torch.nn.Parameter],
     direction: torch.Tensor,
-    *,
-    temperature: float,
+    settings: dict[str, Any],
 ) -> torch.Tensor:
     """L_rec after a step against a direction; the parameters are as before in the end."""
     kept = [parameter.clone() for parameter in parameters]
@@ -172,10 +177,14 @@ def _loss_after(
     parts = direction.split([parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.sub_(scale * part.view_as(parameter))
-    loss = chain(batch, temperature=temperature).t2s.loss
+    loss = chain.reconstruct_from_speech(batch, _hear(chain, batch), generator=None, **settings).t2s.loss
     for parameter, before in zip(parameters, kept, strict=True):
         parameter.copy_(before)
     return loss
+
+
+def _hear(chain: ChainModel, batch: TokenBatch) -> ASROutput:
+    return chain.asr(batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ import torch
 from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.inference.t2s_sampling import sample_semantic
-from tokenchain_toolkit.models.asr import TokenASR
+from tokenchain_toolkit.models.asr import ASROutput, TokenASR
 from tokenchain_toolkit.models.asr_reading import read_teacher_forced
 from tokenchain_toolkit.models.batch import TokenBatch, with_semantic
-from tokenchain_toolkit.models.chain import ChainModel, ChainOutput
+from tokenchain_toolkit.models.chain import ChainModel, ChainOutput, EncodedSpeech, Link
 from tokenchain_toolkit.models.chain_diagnostics import feedback_gradients, text_dependence
 from tokenchain_toolkit.models.loss_balance import loss_weights, uncertainty_weighted
 from tokenchain_toolkit.models.sequences import valid_mask
@@ -46,6 +46,7 @@ class ChainTask(BaseTask):
         super().__init__(config, manifest=manifest)
         _check(config)
         self.chain = ChainModel(config.model, asr=asr, t2s=t2s)
+        self.speech_link = Link(config.unpaired.feedback, config.unpaired.reading)
         self.loss_history: list[list[float]] = []
         self.weights = loss_weights(config.model.balance, self.loss_history)
         self._sums = [0.0, 0.0]
@@ -95,22 +96,17 @@ class ChainTask(BaseTask):
         """Weighted L_ASR on the labels, and L_rec, of speech alone; what is logged of them goes into ``values``."""
         settings, asr = self.config.unpaired, self.chain.asr
         labelled = torch.zeros((), device=self.device)
+        heard: ASROutput | EncodedSpeech
         if settings.labels is None:
-            memory_BSD, memory_lengths_B = asr.encode(batch.semantic_BT, batch.semantic_lengths_B)
+            heard = EncodedSpeech(*asr.encode(batch.semantic_BT, batch.semantic_lengths_B))
         else:
             output = asr(batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B)
-            memory_BSD, memory_lengths_B = output.memory_BSD, output.memory_lengths_B
-            values["speech_asr_loss"] = output.loss
+            heard, values["speech_asr_loss"] = output, output.loss
             labelled = settings.label_weight * output.loss
-        if self.config.model.feedback == "none" or settings.reconstruction_weight == 0:
+        if self.speech_link.feedback == "none":
             return labelled, torch.zeros_like(labelled)
-        link = self.chain.link(
-            batch,
-            memory_BSD,
-            memory_lengths_B,
-            reading=settings.reading,
-            temperature=self.temperature,
-            generator=generator,
+        link = self.chain.reconstruct_from_speech(
+            batch, heard, link=self.speech_link, temperature=self.temperature, generator=generator
         )
         values |= {"speech_rec_loss": link.t2s.loss, "speech_entropy": link.entropy}
         return labelled, settings.reconstruction_weight * link.t2s.loss
@@ -181,8 +177,11 @@ class ChainTask(BaseTask):
         recognised = decoded if output.link is None else output.link.reading
         values |= text_dependence(self.chain, batch, recognised, generator=generator)
         self.log_values("valid", values, batch_size=len(batch))
-        if batch_idx == 0 and output.link is not None:
-            gradients = feedback_gradients(self.chain, batch, temperature=self.temperature, generator=generator)
+        link = self.speech_link if output.link is None else self.chain.paired_link
+        if batch_idx == 0 and link.feedback != "none":
+            gradients = feedback_gradients(
+                self.chain, batch, link=link, temperature=self.temperature, generator=generator
+            )
             self.log_values("valid", {**gradients}, batch_size=len(batch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -202,10 +201,12 @@ def _check(config: ChainConfig) -> None:
         ConfigError: A setting contradicts another.
     """
     unpaired = config.unpaired
-    if unpaired.reading not in ("free_running", "ctc"):
-        raise ConfigError(f"unpaired.reading={unpaired.reading}: speech alone has no text; choose free_running or ctc")
-    if unpaired.speech_ratio and config.model.feedback == "none" and unpaired.labels is None:
-        raise ConfigError("unpaired.speech_ratio has no effect without feedback or unpaired.labels; set one of them")
+    if unpaired.reading == "teacher_forced":
+        raise ConfigError("unpaired.reading=teacher_forced: speech alone has no text; choose free_running or ctc")
+    if unpaired.speech_ratio and unpaired.feedback == "none" and unpaired.labels is None:
+        raise ConfigError("unpaired.speech_ratio has no effect without unpaired.feedback or unpaired.labels; set one")
+    if not unpaired.speech_ratio and (unpaired.feedback != "none" or unpaired.labels is not None):
+        raise ConfigError("unpaired.feedback and unpaired.labels need speech alone; raise unpaired.speech_ratio")
     if config.model.feedback_into == "decoder" and unpaired.speech_ratio and unpaired.reading == "ctc":
         raise ConfigError("model.feedback_into=decoder reaches no CTC head; set unpaired.reading=free_running")
 
