@@ -11,7 +11,7 @@ shell_files = .ci/run $(sort $(shell find egs2 tools -type f -name '*.sh' -not -
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := all
-.PHONY: all help install demo test lint format bench-demo clean
+.PHONY: all help install demo test lint format bench-demo study study-short clean
 
 all: install
 	@echo "Ready. 'make demo' runs a whole recipe on synthetic speech; 'make help' lists what else there is."
@@ -45,6 +45,15 @@ format: | $(python) ## write the code in the project's style
 bench-demo: ## measure the demo from nothing
 	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
 	$(python) tools/bench/demo.py $(ARGS)
+
+study: ## does the chain help? about two hours of runs on mini_synth; interrupted, it goes on
+study-short: ## a short form of the study
+study study-short:
+	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
+	cd egs2/mini_synth/tokenchain1 && export PATH="$(VENV)/bin:$$PATH" VENV="$(VENV)" && \
+	    bash run.sh --stop_stage train_bpe && . ./path.sh && \
+	    python3 -m tokenchain_toolkit.bin.run_grid --config conf/$(subst -,_,$@).yaml --out exp/$(subst -,_,$@) \
+	        --num_jobs 2 $(ARGS)
 
 clean: ## remove caches and build output; the environment, data and experiments stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
