@@ -8,6 +8,7 @@ import torch
 
 from tokenchain_toolkit.config.asr import ASRConfig, ASRDecodingConfig
 from tokenchain_toolkit.config.chain import ChainConfig
+from tokenchain_toolkit.config.grid import StudyConfig
 from tokenchain_toolkit.config.load import config_dict, load_config
 from tokenchain_toolkit.config.s2a import S2AConfig, S2ADecodingConfig
 from tokenchain_toolkit.config.t2s import T2SConfig, T2SSamplingConfig
@@ -17,6 +18,7 @@ from tokenchain_toolkit.inference.model_folder import build_model
 from tokenchain_toolkit.models.asr import count_parameters
 from tokenchain_toolkit.models.temperature import temperature_at
 from tokenchain_toolkit.tasks.base import build_optimizer, learning_rate
+from tokenchain_toolkit.tasks.grid_plan import plan_study
 
 EGS2 = Path(__file__).parents[2] / "egs2"
 PAPER = EGS2 / "TEMPLATE" / "tokenchain1" / "conf" / "paper"
@@ -35,7 +37,9 @@ RECIPES = sorted(EGS2.glob("*/tokenchain1/conf/*.yaml"))
 
 
 def schema_of(path):
-    return ChainConfig if path.stem.startswith("chain_") else SCHEMAS[path.stem]
+    if path.stem.startswith("chain_") or path.stem == "study_chain":
+        return ChainConfig
+    return StudyConfig if path.stem.startswith("study") else SCHEMAS[path.stem]
 
 
 def name_of(path):
@@ -43,7 +47,7 @@ def name_of(path):
 
 
 def test_there_are_recipes():
-    assert {schema_of(path) for path in RECIPES} == {*SCHEMAS.values(), ChainConfig}
+    assert {schema_of(path) for path in RECIPES} == {*SCHEMAS.values(), ChainConfig, StudyConfig}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=name_of)
@@ -55,6 +59,16 @@ def test_a_recipes_configuration_loads_and_can_be_carried_out(path):
         assert build_optimizer(config.optim, [torch.nn.Parameter(torch.zeros(1))]).param_groups
     if isinstance(config, ChainConfig):
         assert temperature_at(config.model.temperature, 0.5, num_epochs=2) > 0
+
+
+@pytest.mark.parametrize("path", [path for path in RECIPES if schema_of(path) is StudyConfig], ids=name_of)
+def test_every_run_of_a_study_can_be_carried_out_and_has_a_baseline(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(path.parents[1])
+    study = plan_study(load_config(StudyConfig, path), out=tmp_path)
+    names = {run.cell.name for run in study.runs}
+    assert len(names) == len(study.runs) > 1
+    assert all(run.cell.baseline in names for run in study.runs if run.cell.baseline)
+    assert sum(run.cell.baseline is None for run in study.runs) < len(names) / 2
 
 
 @pytest.mark.parametrize("baseline", sorted(EGS2.glob("*/tokenchain1/conf/chain_baseline.yaml")), ids=name_of)

@@ -98,7 +98,7 @@ class ChainModel(nn.Module):
 
     def __init__(self, config: ChainModelConfig, *, asr: TokenASR, t2s: T2SModel):
         super().__init__()
-        _check(config)
+        check_model(config)
         self.config = config
         self.paired_link = Link(config.feedback, config.reading)
         self.asr = asr
@@ -235,8 +235,12 @@ def score_function(t2s: T2SOutput, read: Reading, batch: TokenBatch, *, num_samp
     return replace(t2s, loss=t2s.loss + (of_asr - of_asr.detach()))
 
 
-def _check(config: ChainModelConfig) -> None:
-    """Refuse unknown settings and contradictions."""
+def check_model(config: ChainModelConfig) -> None:
+    """Refuse unknown settings and contradictions.
+
+    Raises:
+        ConfigError: There is such a setting.
+    """
     for name, allowed in (("feedback_into", FEEDBACK_INTO), ("t2s_training", T2S_TRAININGS)):
         if getattr(config, name) not in allowed:
             raise ConfigError(f"model.{name}={getattr(config, name)}: choose one of {', '.join(allowed)}")

@@ -17,7 +17,7 @@ from tokenchain_toolkit.models.chain import ChainModel, Link, score_function
 from tokenchain_toolkit.models.sequences import valid_mask
 from tokenchain_toolkit.models.straight_through import gumbel_noise, interface_probs
 
-# Length of the step that tries a gradient, relative to the length of the ASR's weights.
+# Length of the step that tries a gradient, relative to the length of the ASR's weights: about that of one update.
 STEP = 0.003
 
 
@@ -51,9 +51,15 @@ def text_dependence(
 
 
 def feedback_gradients(
-    chain: ChainModel, batch: TokenBatch, *, link: Link, temperature: float, generator: torch.Generator
+    chain: ChainModel,
+    batch: TokenBatch,
+    *,
+    link: Link,
+    temperature: float,
+    generator: torch.Generator,
+    step: float = STEP,
 ) -> dict[str, float]:
-    """The gradients of both losses at the ASR, what a step along that of L_rec does, and the bias of the estimator.
+    """The gradients of both losses at the ASR, and what a step along that of L_rec does.
 
     Args:
         chain: In evaluation mode, so that nothing else is random; it is left as it was.
@@ -61,12 +67,13 @@ def feedback_gradients(
         link: With feedback.
         temperature: Tau of the interface.
         generator: Of what is sampled, and of a random direction.
+        step: Length of the step that tries the gradient, relative to the length of the ASR's weights.
 
     Returns:
         ``asr_gradient`` and ``rec_gradient``, the norms over the ASR's parameters; ``gradient_cosine`` between the two;
         ``rec_step_change``, by how much L_rec of this batch, read anew, changes after a small step against its
         gradient, and ``rec_step_random`` after a step as long in a random direction: feedback that works lowers it by
-        more than chance. What `estimator_bias` returns.
+        more than chance.
     """
     with _differentiable(batch) as batch:
         parameters = [parameter for parameter in chain.asr.parameters() if parameter.requires_grad]
@@ -80,22 +87,20 @@ def feedback_gradients(
         with torch.no_grad():
             before = chain.reconstruct_from_speech(batch, _hear(chain, batch), generator=None, **settings).t2s.loss
         changes = {
-            name: float(_loss_after(chain, batch, parameters, step, settings) - before)
-            for name, step in (("rec_step_change", flat_rec), ("rec_step_random", random))
+            name: float(_loss_after(chain, batch, parameters, direction, step, settings) - before)
+            for name, direction in (("rec_step_change", flat_rec), ("rec_step_random", random))
         }
         return {
             "asr_gradient": float(flat_asr.norm()),
             "rec_gradient": float(flat_rec.norm()),
             "gradient_cosine": float(torch.cosine_similarity(flat_asr, flat_rec, dim=0)),
             **changes,
-            **estimator_bias(chain, batch, linked.reading, generator=generator, **settings),
         }
 
 
 def estimator_bias(
     chain: ChainModel,
     batch: TokenBatch,
-    read: Reading,
     *,
     link: Link,
     temperature: float,
@@ -106,8 +111,7 @@ def estimator_bias(
 
     Args:
         chain: In evaluation mode.
-        batch: Utterances.
-        read: Texts of them, whose scores are asked about.
+        batch: Paired utterances.
         link: With feedback.
         temperature: Tau of the interface.
         generator: Of the samples.
@@ -121,19 +125,18 @@ def estimator_bias(
     """
     if link.feedback == "score_function":
         return {}
-    logits_BLV = read.logits_BLV.detach().requires_grad_()
-    probs_BLV = interface_probs(logits_BLV, temperature=temperature)
-    weight_VD = chain.t2s.embed_text.weight
-    paths = (chain.feed_back(link.feedback, probs_BLV, read.text_BL), probs_BLV.to(weight_VD.dtype) @ weight_VD)
-    estimated, soft = (
-        torch.autograd.grad(chain.reconstruct(text_BLD, read.lengths_B, batch).loss, logits_BLV, retain_graph=True)[
-            0
-        ].flatten()
-        for text_BLD in paths
-    )
-    first, second = (
-        _score_gradient(chain, batch, read, num_samples=num_samples, generator=generator) for _ in range(2)
-    )
+    with _differentiable(batch) as batch:
+        with torch.no_grad():
+            settings: dict[str, Any] = {"link": link, "temperature": temperature, "generator": None}
+            read = chain.reconstruct_from_speech(batch, _hear(chain, batch), **settings).reading
+        logits_BLV = read.logits_BLV.detach().requires_grad_()
+        estimated, soft = (
+            _estimated_gradient(chain, batch, read, logits_BLV, feedback=feedback, temperature=temperature)
+            for feedback in (link.feedback, "soft")
+        )
+        first, second = (
+            _unbiased_gradient(chain, batch, read, num_samples=num_samples, generator=generator) for _ in range(2)
+        )
     return {
         "estimator_cosine": float(torch.cosine_similarity(estimated, soft, dim=0)),
         "score_cosine": float(torch.cosine_similarity(estimated, first + second, dim=0)),
@@ -141,7 +144,22 @@ def estimator_bias(
     }
 
 
-def _score_gradient(
+def _estimated_gradient(
+    chain: ChainModel,
+    batch: TokenBatch,
+    read: Reading,
+    logits_BLV: torch.Tensor,
+    *,
+    feedback: str,
+    temperature: float,
+) -> torch.Tensor:
+    """Gradient of L_rec at the scores by a kind of feedback, flat."""
+    probs_BLV = interface_probs(logits_BLV, temperature=temperature)
+    text_BLD = chain.feed_back(feedback, probs_BLV, read.text_BL)
+    return torch.autograd.grad(chain.reconstruct(text_BLD, read.lengths_B, batch).loss, logits_BLV)[0].flatten()
+
+
+def _unbiased_gradient(
     chain: ChainModel, batch: TokenBatch, read: Reading, *, num_samples: int, generator: torch.Generator
 ) -> torch.Tensor:
     """Unbiased estimate of the gradient of E[L_rec] at the scores, flat; every position's unit is drawn by itself."""
@@ -168,12 +186,13 @@ def _loss_after(
     batch: TokenBatch,
     parameters: list[torch.nn.Parameter],
     direction: torch.Tensor,
+    step: float,
     settings: dict[str, Any],
 ) -> torch.Tensor:
     """L_rec after a step against a direction; the parameters are as before in the end."""
     kept = [parameter.clone() for parameter in parameters]
     length = torch.stack([parameter.square().sum() for parameter in parameters]).sum().sqrt()
-    scale = STEP * length / direction.norm().clamp_min(1e-20)
+    scale = step * length / direction.norm().clamp_min(1e-20)
     parts = direction.split([parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.sub_(scale * part.view_as(parameter))

@@ -10,8 +10,8 @@ from tokenchain_toolkit.inference.t2s_sampling import sample_semantic
 from tokenchain_toolkit.models.asr import ASROutput, TokenASR
 from tokenchain_toolkit.models.asr_reading import read_teacher_forced
 from tokenchain_toolkit.models.batch import TokenBatch, with_semantic
-from tokenchain_toolkit.models.chain import ChainModel, ChainOutput, EncodedSpeech, Link
-from tokenchain_toolkit.models.chain_diagnostics import feedback_gradients, text_dependence
+from tokenchain_toolkit.models.chain import ChainModel, ChainOutput, EncodedSpeech, Link, check_model
+from tokenchain_toolkit.models.chain_diagnostics import estimator_bias, feedback_gradients, text_dependence
 from tokenchain_toolkit.models.loss_balance import loss_weights, uncertainty_weighted
 from tokenchain_toolkit.models.sequences import valid_mask
 from tokenchain_toolkit.models.straight_through import interface_probs
@@ -44,7 +44,7 @@ class ChainTask(BaseTask):
 
     def __init__(self, config: ChainConfig, *, manifest: dict[str, Any], asr: TokenASR, t2s: T2SModel):
         super().__init__(config, manifest=manifest)
-        _check(config)
+        check_chain(config)
         self.chain = ChainModel(config.model, asr=asr, t2s=t2s)
         self.speech_link = Link(config.unpaired.feedback, config.unpaired.reading)
         self.loss_history: list[list[float]] = []
@@ -179,10 +179,9 @@ class ChainTask(BaseTask):
         self.log_values("valid", values, batch_size=len(batch))
         link = self.speech_link if output.link is None else self.chain.paired_link
         if batch_idx == 0 and link.feedback != "none":
-            gradients = feedback_gradients(
-                self.chain, batch, link=link, temperature=self.temperature, generator=generator
-            )
-            self.log_values("valid", {**gradients}, batch_size=len(batch))
+            settings: dict[str, Any] = {"link": link, "temperature": self.temperature, "generator": generator}
+            found = feedback_gradients(self.chain, batch, **settings) | estimator_bias(self.chain, batch, **settings)
+            self.log_values("valid", {**found}, batch_size=len(batch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what dynamic weight averaging has seen."""
@@ -194,13 +193,18 @@ class ChainTask(BaseTask):
         self.loss_history = checkpoint["loss_history"]
 
 
-def _check(config: ChainConfig) -> None:
-    """Refuse what would have no effect.
+def check_chain(config: ChainConfig) -> None:
+    """Refuse unknown settings, contradictions, and what would have no effect, before anything is loaded.
 
     Raises:
-        ConfigError: A setting contradicts another.
+        ConfigError: There is such a setting.
     """
     unpaired = config.unpaired
+    check_model(config.model)
+    for link in (config.model, unpaired):
+        Link(link.feedback, link.reading)
+    temperature_at(config.model.temperature, 0.0, num_epochs=config.training.max_epochs)
+    loss_weights(config.model.balance, [])
     if unpaired.reading == "teacher_forced":
         raise ConfigError("unpaired.reading=teacher_forced: speech alone has no text; choose free_running or ctc")
     if unpaired.speech_ratio and unpaired.feedback == "none" and unpaired.labels is None:
