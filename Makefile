@@ -50,10 +50,7 @@ study: ## does the chain help? about two hours of runs on mini_synth; interrupte
 study-short: ## a short form of the study
 study study-short:
 	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
-	cd egs2/mini_synth/tokenchain1 && export PATH="$(VENV)/bin:$$PATH" VENV="$(VENV)" && \
-	    bash run.sh --stop_stage train_bpe && . ./path.sh && \
-	    python3 -m tokenchain_toolkit.bin.run_grid --config conf/$(subst -,_,$@).yaml --out exp/$(subst -,_,$@) \
-	        --num_jobs 2 $(ARGS)
+	PATH="$(VENV)/bin:$$PATH" VENV="$(VENV)" bash egs2/mini_synth/tokenchain1/study.sh $(subst -,_,$@) $(ARGS)
 
 clean: ## remove caches and build output; the environment, data and experiments stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -27,7 +27,8 @@ class PairSettings:
         valid_set: Name of the validation set.
         asr: How the ASR is trained.
         t2s: How T2S is trained.
-        tokenizer: Name of the tokenizer, and of the token list ``data/token_list/<tokenizer>``.
+        tokenizer: Name of the tokenizer.
+        token_list: Name of the token list in ``data/token_list``, if it is not the tokenizer's.
         decode: Sets that the ASR reads, so that its text can serve as labels.
         decode_config: How it reads them.
     """
@@ -37,6 +38,7 @@ class PairSettings:
     asr: ModelSettings = field(default_factory=ModelSettings)
     t2s: ModelSettings = field(default_factory=ModelSettings)
     tokenizer: str = "mfcc"
+    token_list: str | None = None
     decode: list[str] = field(default_factory=list)
     decode_config: str = "conf/decode_asr.yaml"
 

@@ -83,7 +83,7 @@ class _Planner:
         for kind, schema, given in (("asr", ASRConfig, pair.asr), ("t2s", T2SConfig, pair.t2s)):
             where = f"{place}/{kind}"
             config = _load(schema, given, where=where)
-            token_list = DATA / "token_list" / pair.tokenizer
+            token_list = DATA / "token_list" / (pair.token_list or pair.tokenizer)
             self.works[where] = TrainModel(where, self.out / where, (), config, sets, token_list)
         for set_name in pair.decode:
             where, asr = f"{place}/decode_{set_name}", f"{place}/asr"

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Does the chain help? The runs of conf/study.yaml, after the recipe's stages that they need; `make study` calls this.
+# Usage: ./study.sh [study|study_short] [options of run_grid]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+study=study
+if [[ ${1:-} == study* ]]; then
+    study=$1
+    shift
+fi
+./run.sh --stop_stage train_bpe
+. ./path.sh
+
+# One of the questions is asked of tokens without their repetitions, too: dump/mfcc_units beside dump/mfcc.
+python3 -m tokenchain_toolkit.bin.learn_units --dump dump/mfcc/read_train --out exp/units_mfcc
+for set in read_train read_valid read_test; do
+    python3 -m tokenchain_toolkit.bin.convert_units --units exp/units_mfcc --dump "dump/mfcc/$set" \
+        --out "dump/mfcc_units/$set"
+done
+
+python3 -m tokenchain_toolkit.bin.run_grid --config "conf/$study.yaml" --out "exp/$study" --num_jobs 2 "$@"
