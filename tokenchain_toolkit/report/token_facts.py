@@ -1,5 +1,6 @@
 """Measuring the tokens of one tokenizer on one set: everything that the page of ``report/tokens.py`` shows."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from tokenchain_toolkit.metrics.robustness import robustness
 from tokenchain_toolkit.metrics.token_statistics import CodebookStatistics, codebook_statistics, run_lengths
 from tokenchain_toolkit.models.asr import TokenASR
 from tokenchain_toolkit.tokenizers.tokenizer import Tokenizer, load_tokenizer
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def _codebooks(folder: Path, dump: TokenDump) -> dict[str, CodebookStatistics]:
 
 def _probe(dump: TokenDump, data: DataDir) -> dict[str, Any]:
     """What the tokens tell of speakers and words."""
+    LOG.info("probes: training them on %d utterances", len(dump))
     tokens = [dump.semantic_of(index) for index in range(len(dump))]
     num_clusters = int(dump.manifest["semantic"]["num_clusters"])
     speakers = [data.speakers[utt_id] for utt_id in dump.utt_ids]
@@ -137,9 +141,11 @@ def _listen(sources: TokenSources, dump: TokenDump, data: DataDir, *, max_utts: 
     def tokens_of(samples_N: np.ndarray) -> np.ndarray:
         return tokenizer.encode([samples_N])[0][0]
 
+    LOG.info("%s: distorting %d utterances", sources.dump, len(samples))
     found: dict[str, Any] = {"robustness": robustness(tokens_of, samples, sample_rate=tokenizer.sample_rate)}
     if tokenizer.codec is None:
         return found
+    LOG.info("%s: rebuilding them", sources.dump)
     rebuilt = _round_trip(tokenizer, samples)
     rates = {"original_rate": tokenizer.sample_rate, "rebuilt_rate": tokenizer.output_rate}
     found["reconstruction"] = measure_reconstruction(samples, rebuilt, **rates)
