@@ -32,6 +32,20 @@ def test_constant_temperature_stays_at_start():
     assert {temperature_at(config, step / 5, num_epochs=4) for step in range(6)} == {0.7}
 
 
+@pytest.mark.parametrize("schedule", sorted(set(TEMPERATURE_SCHEDULES) - {"constant"}))
+def test_by_epoch_the_temperature_moves_between_epochs_alone_and_the_last_one_has_the_end(schedule):
+    config = TemperatureConfig(schedule=schedule, start=2.0, end=0.5, by="epoch")
+    # 0.3 * 10 and the like are not whole in floating point.
+    for num_epochs in (1, 4, 10):
+        by_epoch = [
+            {temperature_at(config, (epoch + step / 7) / num_epochs, num_epochs=num_epochs) for step in range(7)}
+            for epoch in range(num_epochs)
+        ]
+        assert all(len(values) == 1 for values in by_epoch)
+        assert by_epoch[0] == {2.0} and (num_epochs == 1 or list(by_epoch[-1]) == [pytest.approx(0.5)])
+        assert len({value for values in by_epoch for value in values}) == num_epochs
+
+
 def test_exponential_temperature_falls_by_equal_factors():
     config = TemperatureConfig(schedule="exponential", start=2.0, end=0.5)
     assert temperature_at(config, 0.5, num_epochs=4) == pytest.approx(1.0)
@@ -41,6 +55,7 @@ def test_exponential_temperature_falls_by_equal_factors():
     ("changes", "key"),
     [
         ({"schedule": "step"}, "temperature.schedule=step"),
+        ({"by": "hour"}, "temperature.by=hour"),
         ({"end": 0.0}, "temperature.end"),
         ({"start": -1.0}, "start"),
     ],
