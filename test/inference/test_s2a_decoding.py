@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tokenchain_toolkit.config.s2a import S2ADecodingConfig
+from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.inference.s2a_decoding import decode_codes, num_passes
 from tokenchain_toolkit.models.batch import join_prompt
 
@@ -80,3 +81,33 @@ def test_one_cold_pass_takes_the_likeliest_codes(make_s2a, inputs):
     found_BNQ, is_target_BN = decode(s2a, inputs, config=config), inputs[-1]
     for level, logits_BNK in enumerate(calls):
         assert torch.equal(found_BNQ[..., level][is_target_BN], logits_BNK.argmax(-1)[is_target_BN])
+
+
+def test_top_k_draws_from_the_likeliest_codes_alone(make_s2a, inputs):
+    s2a, calls = make_s2a(), []
+    s2a.register_forward_hook(lambda module, args, logits: calls.append(logits))
+    config = S2ADecodingConfig(first_level_steps=1, later_level_steps=1, temperature=5.0, top_k=2)
+    found_BNQ, is_target_BN = decode(s2a, inputs, config=config), inputs[-1]
+    for level, logits_BNK in enumerate(calls):
+        ranks_BN = (logits_BNK > logits_BNK.gather(2, found_BNQ[..., level : level + 1])).sum(-1)
+        assert set(ranks_BN[is_target_BN].tolist()) == {0, 1}
+
+
+def test_guidance_moves_the_scores_away_from_those_without_the_condition(make_s2a, inputs):
+    s2a, calls = make_s2a(condition_dropout=0.1), []
+    torch.nn.init.normal_(s2a.no_semantic_D)
+    s2a.register_forward_hook(lambda module, args, logits: calls.append((args[1], logits)))
+    config = S2ADecodingConfig(first_level_steps=1, later_level_steps=1, temperature=0.0, guidance=1.5)
+    found_BNQ, is_target_BN = decode(s2a, inputs, config=config), inputs[-1]
+    for level, (codes_2BNQ, logits_2BNK) in enumerate(calls):
+        given_BNQ, hidden_BNQ = codes_2BNQ.chunk(2)
+        assert (hidden_BNQ[~is_target_BN] == MASK).all() and (given_BNQ[~is_target_BN] != MASK).all()
+        with_BNK, without_BNK = logits_2BNK.chunk(2)
+        guided_BNK = 2.5 * with_BNK - 1.5 * without_BNK
+        assert torch.equal(found_BNQ[..., level][is_target_BN], guided_BNK.argmax(-1)[is_target_BN])
+    assert not torch.equal(found_BNQ, decode(s2a, inputs, config=S2ADecodingConfig(1, 1, 0.0)))
+
+
+def test_guidance_needs_a_model_that_knows_the_lack_of_a_condition(make_s2a, inputs):
+    with pytest.raises(ConfigError, match="model.condition_dropout"):
+        decode(make_s2a(), inputs, config=S2ADecodingConfig(guidance=1.0))

@@ -113,3 +113,45 @@ def test_training_draws_the_quantizers_as_configured(make_s2a, make_batch, level
 def test_an_unknown_level_sampling_is_refused(make_s2a):
     with pytest.raises(ConfigError, match="level_sampling=cosine"):
         make_s2a(level_sampling="cosine")
+
+
+def test_gradient_checkpointing_changes_no_gradient(make_s2a, make_batch):
+    batch = make_batch([9, 5], [1, 1], [3, 2])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+
+    def gradients(checkpointing):
+        s2a = make_s2a(gradient_checkpointing=checkpointing, num_layers=2).train()
+        generator = torch.Generator().manual_seed(0)
+        s2a.compute_loss(semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, generator=generator).loss.backward()
+        return {name: parameter.grad for name, parameter in s2a.named_parameters() if parameter.grad is not None}
+
+    plain, twice = gradients(False), gradients(True)
+    assert plain.keys() == twice.keys()
+    for name, gradient in plain.items():
+        torch.testing.assert_close(twice[name], gradient, atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_hidden_condition_has_no_influence(make_s2a, make_batch):
+    s2a, batch = make_s2a(condition_dropout=0.5), make_batch([9, 5], [1, 1], [3, 2])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    level_B, hidden_B = torch.tensor([0, 1]), torch.tensor([True, False])
+    first_BNK = s2a(semantic_BN, codes_BNQ, lengths_B, level_B, hidden_B=hidden_B)
+    other_BNK = s2a((semantic_BN + 1) % 12, codes_BNQ, lengths_B, level_B, hidden_B=hidden_B)
+    torch.testing.assert_close(other_BNK[0], first_BNK[0])
+    assert not torch.allclose(other_BNK[1], first_BNK[1])
+
+
+def test_training_hides_the_condition_of_a_share_of_utterances_and_validation_of_none(make_s2a, make_batch):
+    s2a, batch = make_s2a(condition_dropout=0.3), make_batch([4] * 400, [1] * 400, [3] * 400)
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    seen = []
+    s2a.register_forward_hook(
+        lambda module, args, options, logits: seen.append((args[1], options["hidden_B"])), with_kwargs=True
+    )
+    for training in (True, False):
+        s2a.train(training)
+        s2a.compute_loss(semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B)
+    (codes_BNQ, hidden_B), (_, hidden_in_validation) = seen
+    assert 0.2 < hidden_B.float().mean() < 0.4 and hidden_in_validation is None
+    assert torch.equal((codes_BNQ[:, :3] == MASK).all(dim=(1, 2)), hidden_B)

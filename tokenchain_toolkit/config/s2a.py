@@ -11,7 +11,9 @@ class S2AModelConfig:
     """A bidirectional Transformer behind a small convolution over time.
 
     ``level_sampling`` says how training draws the quantizer to predict: ``linear`` weighs quantizer q of Q with Q - q,
-    since the lower ones carry most of the sound; ``uniform`` is SoundStorm's.
+    since the lower ones carry most of the sound; ``uniform`` is SoundStorm's. ``condition_dropout`` is the share of
+    training utterances whose semantic tokens and prompt are hidden, which classifier-free guidance needs (Ho & Salimans
+    2022). ``gradient_checkpointing`` computes each layer twice instead of keeping what it computed.
     """
 
     hidden_dim: int = 1024
@@ -21,11 +23,15 @@ class S2AModelConfig:
     conv_kernel: int = 7
     dropout: float = 0.1
     level_sampling: str = "linear"
+    condition_dropout: float = 0.0
+    gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         if self.level_sampling not in ("linear", "uniform"):
             raise ConfigError(f"model.level_sampling={self.level_sampling}: choose linear or uniform")
+        if not 0 <= self.condition_dropout < 1:
+            raise ConfigError(f"model.condition_dropout={self.condition_dropout} must be in [0, 1)")
         if self.conv_kernel % 2 == 0:
             raise ConfigError(f"model.conv_kernel={self.conv_kernel} must be odd")
         if self.hidden_dim % (2 * self.num_heads):
@@ -44,11 +50,17 @@ class S2AConfig(CommonConfig):
 
 @dataclass
 class S2ADecodingConfig:
-    """Iterative decoding: so many passes for the first predicted quantizer, so many for each later one."""
+    """Iterative decoding: so many passes for the first predicted quantizer, so many for each later one.
+
+    ``top_k`` draws from that many likeliest codes, 0 from all. ``guidance`` above 0 moves the scores away from those
+    without semantic tokens and prompt, at the price of twice the work; the model needs ``condition_dropout`` for it.
+    """
 
     first_level_steps: int = 16
     later_level_steps: int = 1
     temperature: float = 1.0
+    top_k: int = 0
+    guidance: float = 0.0
     prompt_frames: int = 100
     batch_size: int = 32
     seed: int = 0

@@ -6,8 +6,9 @@ Shapes: B utterances, N frames of prompt and target together, Q quantizers, K co
 import torch
 
 from tokenchain_toolkit.config.s2a import S2ADecodingConfig
+from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.models.mask_schedule import masked_counts
-from tokenchain_toolkit.models.s2a import S2AModel, mask_codes
+from tokenchain_toolkit.models.s2a import S2AModel, hide_prompt, mask_codes
 from tokenchain_toolkit.models.straight_through import gumbel_noise
 
 
@@ -30,12 +31,20 @@ def decode_codes(
         prompt_codes_BNQ: Codes of the prompt; values at target frames do not matter.
         lengths_B: Real frames of both together.
         prompt_lengths_B: Frames of the prompt.
-        config: Passes and temperature.
+        config: Passes, temperature, top-k and guidance.
         generator: Source of randomness.
 
     Returns:
         Shape (B, N, Q).
+
+    Raises:
+        ConfigError: Guidance is asked of a model that was trained without ``condition_dropout``.
     """
+    if config.guidance > 0 and s2a.config.condition_dropout == 0:
+        raise ConfigError(
+            f"guidance={config.guidance} needs a model that has been trained without its condition at times; "
+            "train S2A with model.condition_dropout, 0.1 for example, or set guidance=0"
+        )
     frame_N = torch.arange(prompt_codes_BNQ.shape[1], device=semantic_BN.device)
     is_target_BN = (frame_N >= prompt_lengths_B[:, None]) & (frame_N < lengths_B[:, None])
     codes_BNQ = prompt_codes_BNQ.clone()
@@ -45,7 +54,7 @@ def decode_codes(
         level_B = torch.full_like(lengths_B, level)
         for step, left_B in enumerate(masked_counts(is_target_BN.sum(1), num_steps=steps)):
             inputs_BNQ = mask_codes(codes_BNQ, is_target_BN, masked_BN, level_B, mask_id=s2a.mask_id)
-            logits_BNK = s2a(semantic_BN, inputs_BNQ, lengths_B, level_B).float()
+            logits_BNK = _scores(s2a, semantic_BN, inputs_BNQ, lengths_B, level_B, is_target_BN, config)
             noise_BNK = gumbel_noise(logits_BNK.shape, generator=generator, device=logits_BNK.device)
             drawn_BN = (logits_BNK + config.temperature * noise_BNK).argmax(-1)
             codes_BNQ[..., level] = torch.where(masked_BN, drawn_BN, codes_BNQ[..., level])
@@ -58,8 +67,36 @@ def decode_codes(
 
 
 def num_passes(config: S2ADecodingConfig, *, num_quantizers: int) -> int:
-    """Network passes that decoding takes."""
+    """Network passes that decoding takes; with guidance each of twice the batch."""
     return config.first_level_steps + (num_quantizers - 1) * config.later_level_steps
+
+
+def _scores(
+    s2a: S2AModel,
+    semantic_BN: torch.Tensor,
+    codes_BNQ: torch.Tensor,
+    lengths_B: torch.Tensor,
+    level_B: torch.Tensor,
+    is_target_BN: torch.Tensor,
+    config: S2ADecodingConfig,
+) -> torch.Tensor:
+    """Scores of the codes, guided and cut to the ``top_k`` likeliest."""
+    if config.guidance > 0:
+        # Both halves in one pass: with the condition, and without semantic tokens and prompt.
+        without_BNQ = hide_prompt(codes_BNQ, ~is_target_BN, mask_id=s2a.mask_id)
+        hidden_B = torch.arange(2 * len(lengths_B), device=lengths_B.device) >= len(lengths_B)
+        given = (torch.cat([each, each]) for each in (semantic_BN, lengths_B, level_B))
+        semantic_2BN, lengths_2B, level_2B = given
+        codes_2BNQ = torch.cat([codes_BNQ, without_BNQ])
+        logits_2BNK = s2a(semantic_2BN, codes_2BNQ, lengths_2B, level_2B, hidden_B=hidden_B).float()
+        with_BNK, without_BNK = logits_2BNK.chunk(2)
+        logits_BNK = with_BNK + config.guidance * (with_BNK - without_BNK)
+    else:
+        logits_BNK = s2a(semantic_BN, codes_BNQ, lengths_B, level_B).float()
+    if 0 < config.top_k < logits_BNK.shape[-1]:
+        least_BN1 = logits_BNK.topk(config.top_k).values[..., -1:]
+        logits_BNK = logits_BNK.masked_fill(logits_BNK < least_BN1, -torch.inf)
+    return logits_BNK
 
 
 def _least_sure(confidence_BN: torch.Tensor, masked_BN: torch.Tensor, count_B: torch.Tensor) -> torch.Tensor:

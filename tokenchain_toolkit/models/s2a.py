@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from tokenchain_toolkit.config.s2a import S2AModelConfig
 from tokenchain_toolkit.models.mask_schedule import cosine_mask_ratio
@@ -48,11 +49,13 @@ class S2AModel(nn.Module):
         tokens_per_frame: int = 1,
     ):
         super().__init__()
+        self.config = config
         self.num_semantic, self.tokens_per_frame = num_semantic, tokens_per_frame
         self.num_quantizers = num_quantizers
         self.codebook_size = self.mask_id = codebook_size
         dim = config.hidden_dim
         self.embed_semantic = nn.Embedding(tokens_per_frame * num_semantic, dim)
+        self.no_semantic_D = nn.Parameter(torch.zeros(dim))  # in place of semantic tokens that are hidden
         self.embed_codes = nn.Embedding(num_quantizers * (codebook_size + 1), dim)
         self.embed_level = nn.Embedding(num_quantizers, dim)
         self.convolution = nn.Conv1d(dim, dim, config.conv_kernel, padding=config.conv_kernel // 2)
@@ -73,7 +76,13 @@ class S2AModel(nn.Module):
         self.register_buffer("level_weights_Q", weights_Q.float(), persistent=False)
 
     def forward(
-        self, semantic_BN: torch.Tensor, codes_BNQ: torch.Tensor, lengths_B: torch.Tensor, level_B: torch.Tensor
+        self,
+        semantic_BN: torch.Tensor,
+        codes_BNQ: torch.Tensor,
+        lengths_B: torch.Tensor,
+        level_B: torch.Tensor,
+        *,
+        hidden_B: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Scores of one quantizer at every frame.
 
@@ -82,6 +91,7 @@ class S2AModel(nn.Module):
             codes_BNQ: Codes known so far; ``mask_id`` elsewhere.
             lengths_B: Real frames; what lies beyond them has no influence.
             level_B: Quantizer to predict in each utterance.
+            hidden_B: True where the semantic tokens shall not be looked at; the prompt's codes then are masked, too.
 
         Returns:
             Logits, shape (B, N, K).
@@ -91,12 +101,23 @@ class S2AModel(nn.Module):
         semantic_BNk = semantic_BN.reshape(*codes_BNQ.shape[:2], self.tokens_per_frame)
         offsets_k = torch.arange(self.tokens_per_frame, device=semantic_BN.device) * self.num_semantic
         states_BND = self.embed_semantic(semantic_BNk + offsets_k).sum(2)
+        if hidden_B is not None:
+            states_BND = torch.where(hidden_B[:, None, None], self.no_semantic_D, states_BND)
         states_BND = states_BND + self.embed_codes(codes_BNQ + offsets_Q).sum(2)
         states_BND = (states_BND + self.embed_level(level_B)[:, None]) * is_real_BN[..., None]
         states_BND = states_BND + F.gelu(self.convolution(states_BND.transpose(1, 2)).transpose(1, 2))
         states_BND = states_BND + sinusoids(states_BND.shape[1], states_BND.shape[2], states_BND.device)
-        states_BND = self.transformer(states_BND, src_key_padding_mask=~is_real_BN)
-        return torch.bmm(states_BND, self.heads[level_B])
+        return torch.bmm(self._transform(states_BND, ~is_real_BN), self.heads[level_B])
+
+    def _transform(self, states_BND: torch.Tensor, is_padding_BN: torch.Tensor) -> torch.Tensor:
+        """The Transformer's output."""
+        if not (self.training and self.config.gradient_checkpointing):
+            return self.transformer(states_BND, src_key_padding_mask=is_padding_BN)
+        mask_BN = torch.zeros_like(is_padding_BN, dtype=states_BND.dtype).masked_fill(is_padding_BN, -torch.inf)
+        for layer in self.transformer.layers:
+            states_BND = checkpoint(layer, states_BND, None, mask_BN, use_reentrant=False)
+        assert self.transformer.norm is not None
+        return self.transformer.norm(states_BND)
 
     def compute_loss(
         self,
@@ -128,7 +149,11 @@ class S2AModel(nn.Module):
         drawn_BN = torch.rand((batch_size, length), generator=generator, device=device)
         masked_BN = is_target_BN & (drawn_BN <= ratio_B[:, None])
         inputs_BNQ = mask_codes(codes_BNQ, is_target_BN, masked_BN, level_B, mask_id=self.mask_id)
-        logits_BNK = self(semantic_BN, inputs_BNQ, lengths_B, level_B)
+        hidden_B = None
+        if self.training and self.config.condition_dropout > 0:
+            hidden_B = torch.rand(batch_size, generator=generator, device=device) < self.config.condition_dropout
+            inputs_BNQ = hide_prompt(inputs_BNQ, ~is_target_BN & hidden_B[:, None], mask_id=self.mask_id)
+        logits_BNK = self(semantic_BN, inputs_BNQ, lengths_B, level_B, hidden_B=hidden_B)
         truth_BN = codes_BNQ.gather(2, level_B[:, None, None].expand(-1, length, 1)).squeeze(2)
         count = masked_BN.sum().clamp_min(1)
         loss_BN = F.cross_entropy(logits_BNK.transpose(1, 2).float(), truth_BN, reduction="none")
@@ -150,6 +175,11 @@ def mask_codes(
     is_above_B1Q = (quantizer_Q > level_B[:, None])[:, None]
     hidden_BNQ = (is_level_B1Q & masked_BN[..., None]) | (is_above_B1Q & is_target_BN[..., None])
     return codes_BNQ.masked_fill(hidden_BNQ, mask_id)
+
+
+def hide_prompt(codes_BNQ: torch.Tensor, is_prompt_BN: torch.Tensor, *, mask_id: int) -> torch.Tensor:
+    """Codes with every quantizer masked at these frames."""
+    return codes_BNQ.masked_fill(is_prompt_BN[..., None], mask_id)
 
 
 def sinusoids(length: int, dim: int, device: torch.device) -> torch.Tensor:
