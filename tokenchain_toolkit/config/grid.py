@@ -9,6 +9,9 @@ from omegaconf import MISSING
 from tokenchain_toolkit.config.load import merge_into
 from tokenchain_toolkit.errors import ConfigError
 
+# Lists the finished runs of a study, in its folder.
+RUNS = "runs.json"
+
 
 @dataclass
 class ModelSettings:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tokenchain_toolkit.config.grid import RUNS
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json
 
-RUNS = "runs.json"
 T2S, UNFINISHED = "t2s", "t2s_unfinished"
 
 

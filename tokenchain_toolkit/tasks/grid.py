@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from tokenchain_toolkit.config.grid import RUNS
 from tokenchain_toolkit.data.shards import Workers
 from tokenchain_toolkit.errors import DataError, TokenChainError
 from tokenchain_toolkit.files import write_json
@@ -12,7 +13,6 @@ from tokenchain_toolkit.tasks.grid_plan import Study
 from tokenchain_toolkit.tasks.grid_queue import to_do, work_off
 
 LOG = logging.getLogger(__name__)
-RUNS = "runs.json"
 
 
 @dataclass(frozen=True)
