@@ -226,7 +226,7 @@ def test_a_killed_run_goes_on_at_its_last_epoch(out, monkeypatch):
     assert evaluation_of(out / name, 2) == evaluation
 
 
-BROKEN = "grids.enough.axes.feedback.broken.overrides=[model.feedback=nonsense]"
+BROKEN = "grids.enough.axes.feedback.broken.overrides=[optim.name=nonsense]"
 
 
 @pytest.mark.parametrize("num_jobs", [1, 2])
@@ -238,8 +238,15 @@ def test_a_run_that_fails_is_named_and_stops_no_other(out, caplog, num_jobs):
     assert after.keys() == before.keys() and after["labelled/seed0"] > before["labelled/seed0"]
     assert [row["folder"] for row in json.loads((out / "runs.json").read_text())] == RUNS
     assert "2 pieces are not done" in caplog.text
-    assert "\n  enough/broken/seed1: model.feedback=nonsense: choose one of" in caplog.text
+    assert "\n  enough/broken/seed1: optim.name=nonsense: choose one of" in caplog.text
     assert run() == 0
+
+
+def test_settings_that_contradict_each_other_are_refused_before_anything_runs(out, caplog):
+    before = done_at(out)
+    assert run("grids.enough.axes.feedback.broken.overrides=[model.feedback=nonsense]", "--overwrite") == 1
+    assert "enough/broken/seed0: feedback=nonsense: choose one of" in caplog.text
+    assert done_at(out) == before
 
 
 def test_what_needs_a_failed_model_is_not_tried(out, caplog):
