@@ -1,5 +1,6 @@
 """S2A: padding does not leak, the loss is at masked positions alone."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -155,3 +156,19 @@ def test_training_hides_the_condition_of_a_share_of_utterances_and_validation_of
     (codes_BNQ, hidden_B), (_, hidden_in_validation) = seen
     assert 0.2 < hidden_B.float().mean() < 0.4 and hidden_in_validation is None
     assert torch.equal((codes_BNQ[:, :3] == MASK).all(dim=(1, 2)), hidden_B)
+
+
+@torch.no_grad()
+def test_heads_that_start_from_codebooks_score_codes_that_are_alike_alike(make_s2a, make_batch):
+    s2a, batch = make_s2a(), make_batch([9, 5], [1, 1], [3, 2])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    before = [float(head.std()) for head in s2a.heads]
+    entries = np.random.default_rng(0).normal(size=(MASK, 5)).astype(np.float32)
+    entries[1] = entries[0] + 0.01  # two that are nearly the same
+    s2a.start_from([entries, 7 * entries, entries - 3])
+    for level in range(3):
+        level_B = torch.full_like(lengths_B, level)
+        scores_KX = s2a(semantic_BN, codes_BNQ, lengths_B, level_B).flatten(0, 1).T
+        distances_KK = torch.cdist(scores_KX, scores_KX)
+        assert distances_KK[0, 1] < 0.1 * distances_KK[distances_KK > 0].mean()
+        assert float(s2a.heads[level].std()) == pytest.approx(before[level], rel=0.2)

@@ -1,5 +1,6 @@
 """Pretrained codecs: tiny random models in the libraries' own formats, loaded as the real ones are."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -122,6 +123,16 @@ def test_fewer_quantizers_are_the_first_ones(saved):
     assert np.array_equal(load(kind, folder, 2).encode(noise(9600)), load(kind, folder, 4).encode(noise(9600))[:, :2])
 
 
+def test_codebooks_are_those_of_the_quantizers_in_use(saved):
+    kind, folder = saved
+    codebooks = load(kind, folder).codebooks()
+    assert [len(codebook_KD) for codebook_KD in codebooks] == [load(kind, folder).codebook_size] * 3
+    assert all(codebook_KD.dtype == np.float32 and codebook_KD.ndim == 2 for codebook_KD in codebooks)
+    # Each quantizer has its own, and fewer quantizers have the first ones.
+    assert not any(np.array_equal(one, other) for one, other in itertools.combinations(codebooks, 2))
+    np.testing.assert_array_equal(load(kind, folder, num_quantizers=1).codebooks()[0], codebooks[0])
+
+
 def test_what_cannot_be_decoded_is_refused(saved):
     codec = load(*saved)
     for codes_TQ in (np.full((4, 3), 16), np.full((4, 3), -1), np.zeros((4, 4), int), np.zeros((0, 3), int)):
@@ -208,11 +219,14 @@ def test_s2a_trains_on_and_speaks_through_a_pretrained_codec(saved, wavs, tmp_pa
     sets = {"train_data": data, "valid_data": data, "train_dump": dump, "valid_dump": dump, "out": tmp_path / "s2a"}
     sizes = {"model.hidden_dim": 8, "model.num_layers": 1, "model.num_heads": 2, "model.feed_forward_dim": 8}
     sizes |= {"data.min_prompt_frames": 1, "data.max_prompt_frames": 5, "training.max_epochs": 1}
+    sizes |= {"model.heads": "codebooks", "model.condition_dropout": 0.1}
     sizes |= {"training.accelerator": "cpu", "training.precision": "32-true", "training.batch_frames": 200}
     options = [text for name, value in sets.items() for text in (f"--{name}", str(value))]
-    assert train_s2a.main([*options, *(f"{name}={value}" for name, value in sizes.items())]) == 0
+    options += [f"{name}={value}" for name, value in sizes.items()]
+    assert train_s2a.main(options) == 1, "which codebooks?"
+    assert train_s2a.main(["--tokenizer", str(tokenizer), *options]) == 0
     argv = ["--tokenizer", tokenizer, "--dump", dump, "--prompt_dump", dump, "--data", data, "--s2a", tmp_path / "s2a"]
-    argv += ["--out", tmp_path / "spoken", "prompt_frames=3"]
+    argv += ["--out", tmp_path / "spoken", "prompt_frames=3", "guidance=0.5", "top_k=4"]
     assert synthesize.main([str(one) for one in argv]) == 0
     for utt_id, path in read_data_dir(tmp_path / "spoken").wavs.items():
         spoken, natural = soundfile.info(path), soundfile.info(wavs[utt_id])

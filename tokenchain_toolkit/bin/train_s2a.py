@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tokenchain_toolkit.bin._cli import run_command
 from tokenchain_toolkit.bin._training import train_stage, training_parser
@@ -10,7 +11,9 @@ from tokenchain_toolkit.bin._training import train_stage, training_parser
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    return run_command(run, training_parser(__doc__ or ""), argv)
+    parser = training_parser(__doc__ or "")
+    parser.add_argument("--tokenizer", type=Path, help="folder of the tokenizer, which model.heads=codebooks needs")
+    return run_command(run, parser, argv)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -22,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments,
         S2AConfig,
         inputs=lambda config: [],
-        train=lambda config, sets: train_s2a(config, sets, folder=arguments.out),
+        train=lambda config, sets: train_s2a(config, sets, tokenizer=arguments.tokenizer, folder=arguments.out),
     )
 
 

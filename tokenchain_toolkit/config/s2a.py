@@ -13,7 +13,9 @@ class S2AModelConfig:
     ``level_sampling`` says how training draws the quantizer to predict: ``linear`` weighs quantizer q of Q with Q - q,
     since the lower ones carry most of the sound; ``uniform`` is SoundStorm's. ``condition_dropout`` is the share of
     training utterances whose semantic tokens and prompt are hidden, which classifier-free guidance needs (Ho & Salimans
-    2022). ``gradient_checkpointing`` computes each layer twice instead of keeping what it computed.
+    2022). ``heads`` says what the scores of the codes start from: ``random``, or the codec's ``codebooks``, so that
+    codes that sound alike begin with scores that are alike. ``gradient_checkpointing`` computes each layer twice
+    instead of keeping what it computed.
     """
 
     hidden_dim: int = 1024
@@ -24,12 +26,15 @@ class S2AModelConfig:
     dropout: float = 0.1
     level_sampling: str = "linear"
     condition_dropout: float = 0.0
+    heads: str = "random"
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         if self.level_sampling not in ("linear", "uniform"):
             raise ConfigError(f"model.level_sampling={self.level_sampling}: choose linear or uniform")
+        if self.heads not in ("random", "codebooks"):
+            raise ConfigError(f"model.heads={self.heads}: choose random or codebooks")
         if not 0 <= self.condition_dropout < 1:
             raise ConfigError(f"model.condition_dropout={self.condition_dropout} must be in [0, 1)")
         if self.conv_kernel % 2 == 0:

@@ -4,8 +4,10 @@ Shapes: B utterances, N frames of prompt and target together, Q quantizers, K co
 semantic tokens of one acoustic frame.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -74,6 +76,23 @@ class S2AModel(nn.Module):
         level_Q = torch.arange(num_quantizers)
         weights_Q = torch.ones(num_quantizers) if config.level_sampling == "uniform" else num_quantizers - level_Q
         self.register_buffer("level_weights_Q", weights_Q.float(), persistent=False)
+
+    @torch.no_grad()
+    def start_from(self, codebooks: Sequence[np.ndarray]) -> None:
+        """Let the heads be the codec's codebooks, turned at random into the model's dimensions.
+
+        Args:
+            codebooks: Entries (K, E) of each quantizer.
+        """
+        assert len(codebooks) == self.num_quantizers
+        num_dims = self.heads.shape[1]
+        for level, codebook_KE in enumerate(codebooks):
+            entries_KE = torch.from_numpy(codebook_KE).to(self.heads)
+            entries_KE = entries_KE - entries_KE.mean(dim=0)
+            turned_KD = entries_KE @ torch.randn(entries_KE.shape[1], num_dims, device=self.heads.device)
+            # As long as the random ones on average, so that the scores begin as small.
+            scale = turned_KD.square().mean().sqrt().clamp_min(1e-8)
+            self.heads[level] = turned_KD.T / scale * num_dims**-0.5
 
     def forward(
         self,

@@ -20,7 +20,7 @@ from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer
 from tokenchain_toolkit.data.module import TokenDataModule
 from tokenchain_toolkit.data.unpaired import ChainDataModule, split_paired
-from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.inference.model_folder import SavedModel, load_model, save_model
 from tokenchain_toolkit.models.asr import TokenASR
 from tokenchain_toolkit.tasks.asr import ASRTask
@@ -32,6 +32,7 @@ from tokenchain_toolkit.tasks.s2a import S2ATask
 from tokenchain_toolkit.tasks.t2s import T2STask
 from tokenchain_toolkit.tasks.training_sets import ChainSets, TrainingSets, load_sets, load_unpaired
 from tokenchain_toolkit.text.bpe import TextTokenizer
+from tokenchain_toolkit.tokenizers.tokenizer import load_tokenizer
 
 
 def train_asr(config: ASRConfig, sets: TrainingSets, *, token_list: Path, folder: Path) -> None:
@@ -58,10 +59,34 @@ def train_t2s(config: T2SConfig, sets: TrainingSets, *, token_list: Path, folder
     _save(task, folder, saved, take_part(state, "t2s."), token_list)
 
 
-def train_s2a(config: S2AConfig, sets: TrainingSets, *, folder: Path) -> None:
-    """Train S2A and write its model folder."""
+def train_s2a(config: S2AConfig, sets: TrainingSets, *, tokenizer: Path | None, folder: Path) -> None:
+    """Train S2A and write its model folder.
+
+    Args:
+        config: The experiment.
+        sets: Tokens with codes.
+        tokenizer: Folder of the tokenizer, whose codebooks the heads start from if they are to.
+        folder: Where the model goes.
+
+    Raises:
+        ConfigError: The heads are to start from codebooks, and no tokenizer is named.
+        TokenizerMismatchError: The tokens are another tokenizer's.
+    """
     train, valid = load_sets(sets, config, with_codes=True)
-    task = S2ATask(config, manifest=train.dump.manifest)
+    codebooks = None
+    if config.model.heads == "codebooks":
+        if tokenizer is None:
+            raise ConfigError("model.heads=codebooks takes them from the codec; name its folder by --tokenizer")
+        loaded = load_tokenizer(tokenizer)
+        check_same_tokenizer(
+            loaded.manifest,
+            train.dump.manifest,
+            our_name=str(tokenizer),
+            their_name=str(sets.train[0].dump),
+            parts=("semantic", "acoustic"),
+        )
+        codebooks = loaded.codebooks()
+    task = S2ATask(config, manifest=train.dump.manifest, codebooks=codebooks)
     state = _fit(task, _module(train, valid, config), folder)
     _save(task, folder, _saved(task, "s2a", config_dict(config.model), None), take_part(state, "s2a."), None)
 

@@ -1,7 +1,9 @@
 """Training of S2A."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from tokenchain_toolkit.config.s2a import S2AConfig
@@ -17,9 +19,10 @@ class S2ATask(BaseTask):
     Args:
         config: The experiment.
         manifest: Tokenizer of the training tokens; must have an acoustic part.
+        codebooks: Entries (K, E) of each quantizer, if the heads start from them.
     """
 
-    def __init__(self, config: S2AConfig, *, manifest: dict[str, Any]):
+    def __init__(self, config: S2AConfig, *, manifest: dict[str, Any], codebooks: Sequence[np.ndarray] | None = None):
         super().__init__(config, manifest=manifest)
         self.s2a = S2AModel(
             config.model,
@@ -28,6 +31,8 @@ class S2ATask(BaseTask):
             codebook_size=manifest["acoustic"]["codebook_size"],
             tokens_per_frame=FrameRates.of(manifest).tokens_per_frame,
         )
+        if codebooks is not None:
+            self.s2a.start_from(codebooks)
 
     def training_step(self, batch: TokenBatch, batch_idx: int) -> torch.Tensor:
         """Masked cross-entropy of a batch."""

@@ -35,6 +35,10 @@ class Codec(Protocol):
         """What the codes depend on besides the attributes, for the manifest; plain JSON values, no paths."""
         ...
 
+    def codebooks(self) -> list[np.ndarray]:
+        """The entries of each quantizer, float32 of shape (K, D); entries that sound alike lie close together."""
+        ...
+
     def encode(self, samples_N: np.ndarray) -> np.ndarray:
         """Codes of one utterance, int16 of shape (T, Q)."""
         ...

@@ -55,6 +55,10 @@ class NeuralCodec:
         """A hash of the weights: the same model is the same wherever its folder lies."""
         return {"weights_sha256": self._digest}
 
+    def codebooks(self) -> list[np.ndarray]:
+        """The entries of each quantizer in use, float32 of shape (K, D)."""
+        return [self._codebook(level).detach().float().cpu().numpy() for level in range(self.num_quantizers)]
+
     @torch.inference_mode()
     def encode(self, samples_N: np.ndarray) -> np.ndarray:
         """Codes of one utterance, int16 of shape (ceil(N / hop), Q); the last frame is filled up with silence."""
@@ -82,6 +86,10 @@ class NeuralCodec:
         length = len(codes_TQ) * self.hop_length
         return np.pad(samples_N[:length], (0, max(0, length - len(samples_N))))
 
+    def _codebook(self, level: int) -> torch.Tensor:
+        """Entries (K, D) of one quantizer."""
+        raise NotImplementedError
+
     def _encode(self, samples_11N: torch.Tensor) -> torch.Tensor:
         """Codes (Q or more, T) of a whole number of frames."""
         raise NotImplementedError
@@ -94,6 +102,9 @@ class NeuralCodec:
 class EncodecCodec(NeuralCodec):
     """EnCodec at 24 kHz; that for stereo at 48 kHz cuts its audio into overlapping chunks and is not supported."""
 
+    def _codebook(self, level: int) -> torch.Tensor:
+        return self.network.quantizer.layers[level].codebook.embed
+
     def _encode(self, samples_11N: torch.Tensor) -> torch.Tensor:
         bandwidth = max(self.network.config.target_bandwidths)  # all quantizers; those in use are taken from them
         return self.network.encode(samples_11N, bandwidth=bandwidth).audio_codes[0, 0]
@@ -105,6 +116,9 @@ class EncodecCodec(NeuralCodec):
 class DacCodec(NeuralCodec):
     """DAC at 16, 24 or 44.1 kHz."""
 
+    def _codebook(self, level: int) -> torch.Tensor:
+        return self.network.quantizer.quantizers[level].codebook.weight
+
     def _encode(self, samples_11N: torch.Tensor) -> torch.Tensor:
         return self.network.encode(samples_11N).audio_codes[0]
 
@@ -114,6 +128,11 @@ class DacCodec(NeuralCodec):
 
 class MimiCodec(NeuralCodec):
     """Mimi at 24 kHz and 12.5 frames per second; its first quantizer was taught by WavLM and is a semantic one."""
+
+    def _codebook(self, level: int) -> torch.Tensor:
+        quantizer = self.network.quantizer
+        semantic = quantizer.semantic_residual_vector_quantizer.layers
+        return [*semantic, *quantizer.acoustic_residual_vector_quantizer.layers][level].codebook.embed
 
     def _encode(self, samples_11N: torch.Tensor) -> torch.Tensor:
         return self.network.encode(samples_11N, num_quantizers=self.num_quantizers).audio_codes[0]

@@ -98,6 +98,10 @@ class SpectralRvq:
         """A hash of the codebooks; the settings lie in their file and change with them."""
         return {"weights_sha256": hashlib.sha256(self._content()).hexdigest()}
 
+    def codebooks(self) -> list[np.ndarray]:
+        """The entries of each quantizer, float32 of shape (K, M)."""
+        return list(self.codebooks_QKM)
+
     def encode(self, samples_N: np.ndarray) -> np.ndarray:
         """Codes of one utterance, int16 of shape (ceil(N / hop), Q)."""
         return self.quantize(self.log_mel.analyse(samples_N))

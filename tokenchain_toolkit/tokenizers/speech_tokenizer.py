@@ -41,6 +41,9 @@ class SpeechTokenizerCodec(NeuralCodec):
             codebook_size=int(network.quantizer.bins),
         )
 
+    def _codebook(self, level: int) -> torch.Tensor:
+        return self.network.quantizer.vq.layers[level].codebook
+
     def _encode(self, samples_11N: torch.Tensor) -> torch.Tensor:
         return self.network.encode(samples_11N)[:, 0]
 

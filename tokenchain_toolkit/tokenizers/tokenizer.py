@@ -93,6 +93,10 @@ class Tokenizer:
             found.append(self._encode(samples_N, for_codec_N, name))
         return found
 
+    def codebooks(self) -> list[np.ndarray]:
+        """Entries (K, D) of each quantizer that acoustic codes have, without one that gives the semantic tokens."""
+        return self._codec().codebooks()[0 if self.semantic is not None else 1 :]
+
     @property
     def output_rate(self) -> int:
         """Hz of the audio that ``decode`` gives."""

@@ -125,7 +125,7 @@ fi
 # What follows up to decode_t2s needs the chains at most, so it may run beside S2A's training.
 if is_stage train_s2a; then
     beside train_s2a --config "$conf/train_s2a.yaml" "${training_data[@]}" --train_dump "$dump/$train_set" \
-        --valid_dump "$dump/$valid_set" --out "$exp/s2a" "${redo[@]}"
+        --valid_dump "$dump/$valid_set" --tokenizer "$tokenizer" --out "$exp/s2a" "${redo[@]}"
 fi
 
 if is_stage decode_asr; then
