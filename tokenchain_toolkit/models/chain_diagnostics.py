@@ -17,8 +17,9 @@ from tokenchain_toolkit.models.chain import ChainModel, Link, score_function
 from tokenchain_toolkit.models.sequences import valid_mask
 from tokenchain_toolkit.models.straight_through import gumbel_noise, interface_probs
 
-# Length of the step that tries a gradient, relative to the length of the ASR's weights: about that of one update.
-STEP = 0.003
+# What a step that tries a gradient is to lower the loss by, in nats, if the gradient is right and the loss is straight.
+STEP = 0.01
+TINY = 1e-20
 
 
 @torch.no_grad()
@@ -67,13 +68,13 @@ def feedback_gradients(
         link: With feedback.
         temperature: Tau of the interface.
         generator: Of what is sampled, and of a random direction.
-        step: Length of the step that tries the gradient, relative to the length of the ASR's weights.
+        step: What the step that tries the gradient is to lower the loss by, to first order, in nats per token.
 
     Returns:
         ``asr_gradient`` and ``rec_gradient``, the norms over the ASR's parameters; ``gradient_cosine`` between the two;
-        ``rec_step_change``, by how much L_rec of this batch, read anew, changes after a small step against its
-        gradient, and ``rec_step_random`` after a step as long in a random direction: feedback that works lowers it by
-        more than chance.
+        ``rec_step_change``, by how much L_rec of this batch, read anew, changes after a step against its gradient that
+        should lower it by ``step``, and ``rec_step_random`` after a step as long in a random direction: feedback that
+        works comes near to ``-step``.
     """
     with _differentiable(batch) as batch:
         parameters = [parameter for parameter in chain.asr.parameters() if parameter.requires_grad]
@@ -87,8 +88,11 @@ def feedback_gradients(
         with torch.no_grad():
             before = chain.reconstruct_from_speech(batch, _hear(chain, batch), generator=None, **settings).t2s.loss
         changes = {
-            name: float(_loss_after(chain, batch, parameters, direction, step, settings) - before)
-            for name, direction in (("rec_step_change", flat_rec), ("rec_step_random", random))
+            name: float(_loss_after(chain, batch, parameters, direction, settings) - before)
+            for name, direction in (
+                ("rec_step_change", flat_rec * (step / flat_rec.norm().square().clamp_min(TINY))),
+                ("rec_step_random", random * (step / (flat_rec.norm() * random.norm()).clamp_min(TINY))),
+            )
         }
         return {
             "asr_gradient": float(flat_asr.norm()),
@@ -185,17 +189,14 @@ def _loss_after(
     chain: ChainModel,
     batch: TokenBatch,
     parameters: list[torch.nn.Parameter],
-    direction: torch.Tensor,
-    step: float,
+    step: torch.Tensor,
     settings: dict[str, Any],
 ) -> torch.Tensor:
-    """L_rec after a step against a direction; the parameters are as before in the end."""
+    """L_rec after a step is taken from the parameters; they are as before in the end."""
     kept = [parameter.clone() for parameter in parameters]
-    length = torch.stack([parameter.square().sum() for parameter in parameters]).sum().sqrt()
-    scale = step * length / direction.norm().clamp_min(1e-20)
-    parts = direction.split([parameter.numel() for parameter in parameters])
+    parts = step.split([parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
-        parameter.sub_(scale * part.view_as(parameter))
+        parameter.sub_(part.view_as(parameter))
     loss = chain.reconstruct_from_speech(batch, _hear(chain, batch), generator=None, **settings).t2s.loss
     for parameter, before in zip(parameters, kept, strict=True):
         parameter.copy_(before)

@@ -24,7 +24,8 @@ MEANINGS = {
     "estimator has no bias against it",
     "valid/score_cosine": "cosine of the same gradient with an unbiased estimate from samples",
     "valid/score_split_cosine": "cosine of two such estimates: the most that the line above can show",
-    "valid/rec_step_change": "change of L_rec after a small step of the ASR against its gradient; below 0 it helps",
+    "valid/rec_step_change": "change of L_rec after a step of the ASR against its gradient that should lower it by "
+    "0.01",
     "valid/rec_step_random": "the same after a step as long in a random direction; the line above should lie below it",
     "train/asr_weight": "weight of L_ASR in the loss",
     "train/rec_weight": "weight of L_rec in the loss",

@@ -2,10 +2,11 @@
 
 Usage: python tools/bench/feedback.py --asr exp/asr --t2s exp/t2s --data data/read_valid --dump dump/mfcc/read_valid
 
-Of some batches of paired data, in evaluation mode: L_rec is computed anew after a step of the ASR against its gradient,
-of a length relative to that of the weights, and after a step as long in a random direction. The cosines are between the
-gradients at the posteriors: of the estimator and of expected embeddings (soft), of the estimator and an unbiased
-score-function estimate, and of two such estimates, which is the most that the one before can show.
+Of some batches of paired data, in evaluation mode: L_rec is read and computed anew after a step of the ASR against its
+gradient, so long that it should lower L_rec by the figure above the column, and after a step as long as the last in a
+random direction. The cosines are between the gradients at the posteriors: of the estimator and of expected embeddings
+(soft), of the estimator and an unbiased score-function estimate, and of two such estimates, which is the most that the
+one before can show; and between the gradients of L_rec and of L_ASR at the ASR's weights.
 """
 
 import argparse
@@ -39,7 +40,9 @@ def main() -> int:
     parser.add_argument("--dump", type=Path, required=True, help="its token dump")
     parser.add_argument("--batches", type=int, default=8, help="batches to take means over")
     parser.add_argument("--batch_size", type=int, default=8, help="utterances of a batch")
-    parser.add_argument("--steps", type=float, nargs="+", default=[0.001, 0.003, 0.01], help="lengths of the step")
+    parser.add_argument(
+        "--steps", type=float, nargs="+", default=[0.003, 0.01, 0.03], help="what a step should lower L_rec by"
+    )
     parser.add_argument("--temperature", type=float, default=1.0, help="tau of the interface")
     arguments = parser.parse_args()
     asr, t2s = load_model(arguments.asr, kind="asr"), load_model(arguments.t2s, kind="t2s")
@@ -52,7 +55,7 @@ def main() -> int:
         collate([dataset[index] for index in range(start, start + size)])
         for start in range(0, size * arguments.batches, size)
     ]
-    columns = [*(f"step {step:g}" for step in arguments.steps), "random", "soft", "score", "two scores", "L_ASR"]
+    columns = [*(f"-{step:g}" for step in arguments.steps), "random", "soft", "score", "two scores", "L_ASR"]
     sys.stdout.write(f"| feedback | reading | {' | '.join(columns)} |\n|---|---|{'---:|' * len(columns)}\n")
     for feedback, reading in itertools.product(FEEDBACKS[1:], READINGS):
         try:
