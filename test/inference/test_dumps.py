@@ -43,6 +43,36 @@ def test_speech_cut_at_the_cap_is_listed(recipe, trained_t2s, tmp_path):
     assert cut.lengths.tolist() == [len(texts[utt_id]) + 1 for utt_id in cut.utt_ids]
 
 
+@pytest.mark.parametrize(("retries", "draws"), [(0, 8), (2, 24)])
+def test_what_was_drawn_again_and_what_is_still_bad_is_written(recipe, trained_t2s, tmp_path, retries, draws):
+    config = T2SSamplingConfig(temperature=0.5, max_frames_per_token=1.0, retries=retries)
+    generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", tmp_path / "cut", config=config)
+    cut = read_dump(tmp_path / "cut")
+    found = json.loads((tmp_path / "cut" / "retries.json").read_text())
+    assert {utt_id for utt_id, faults in found["bad"].items() if "unended" in faults} == set(cut.utt_ids)
+    again = 8 if retries else 0
+    assert (found["num_utts"], found["drawn_again"], found["draws"], found["num_bad"]) == (8, again, draws, 8)
+
+
+def test_speech_that_ended_may_be_bad_too(recipe, trained_t2s, tmp_path):
+    config = T2SSamplingConfig(temperature=0.0, frames_per_token=1.0, longest_loop=1000)
+    generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", tmp_path / "long", config=config)
+    assert json.loads((tmp_path / "long" / "unfinished.json").read_text()) == []
+    found = json.loads((tmp_path / "long" / "retries.json").read_text())
+    assert found["bad"] == dict.fromkeys(read_dump(tmp_path / "long").utt_ids, ["length"])
+
+
+def test_good_speech_is_not_drawn_again(recipe, trained_t2s, tmp_path):
+    spoken = []
+    for retries in (0, 3):
+        config, out = T2SSamplingConfig(temperature=0.1, retries=retries, batch_size=3), tmp_path / str(retries)
+        generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", out, config=config)
+        found = json.loads((out / "retries.json").read_text())
+        assert (found["drawn_again"], found["draws"], found["bad"]) == (0, 8, {})
+        spoken.append(read_dump(out).semantic.tolist())
+    assert spoken[0] == spoken[1]
+
+
 def test_tokens_of_another_tokenizer_are_refused(recipe, trained_asr, trained_t2s, other_manifest, tmp_path):
     added = recipe.add_set("foreign_", ["abc"], manifest=other_manifest(centroids="f" * 8))
     with pytest.raises(TokenizerMismatchError, match="semantic.centroids_sha256"):

@@ -1,14 +1,17 @@
-"""Sampling from T2S: the batched, cached loop equals the plain one; cuts of the distribution keep what they should."""
+"""Sampling from T2S: the batched, cached loop equals the plain one; cuts keep what they should; retries mend."""
 
 import pytest
 import torch
 
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
+from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.inference import t2s_sampling
 from tokenchain_toolkit.inference.model_folder import load_model
-from tokenchain_toolkit.inference.t2s_sampling import draw, sample_semantic
+from tokenchain_toolkit.inference.t2s_sampling import SampledSpeech, draw, sample_semantic
+from tokenchain_toolkit.metrics.speech_norms import SpeechNorms
 
 
-def sample(t2s, batch, *, seed=0, **config):
+def sample(t2s, batch, *, seed=0, natural=None, **config):
     return sample_semantic(
         t2s,
         batch.text_BL,
@@ -17,6 +20,7 @@ def sample(t2s, batch, *, seed=0, **config):
         prefix_lengths_B=batch.prompt_lengths_B,
         config=T2SSamplingConfig(**config),
         generator=torch.Generator().manual_seed(seed),
+        natural=natural,
     )
 
 
@@ -130,3 +134,172 @@ def test_draws_follow_the_tempered_distribution():
     torch.testing.assert_close(
         torch.bincount(drawn_B, minlength=3) / 20000, (logits_K / 0.5).softmax(-1), atol=0.015, rtol=0
     )
+
+
+# Of the lively model's draws at this temperature some do not end, some loop, some are too short, and some are good.
+WILD = {"temperature": 1.5, "max_frames_per_token": 5.0}
+NORMS = SpeechNorms(frames_per_token=3.0, longest_loop=4)
+
+
+def tokens_of(found):
+    return [speech.semantic_T.tolist() for speech in found]
+
+
+@torch.no_grad()
+def plain_draws(t2s, batch, *, seed, cap, temperature):
+    """The whole batch, no cache, no retries: what the first draws have to be, without their ends."""
+    generator, rows = torch.Generator().manual_seed(seed), len(batch.text_BL)
+    tokens_BT = torch.zeros(rows, 0, dtype=torch.long)
+    while tokens_BT.shape[1] < cap:
+        history_lengths_B = torch.full((rows,), tokens_BT.shape[1])
+        inputs = t2s.assemble(
+            t2s.embed_text(batch.text_BL),
+            batch.text_lengths_B,
+            batch.prompt_BP,
+            batch.prompt_lengths_B,
+            tokens_BT,
+            history_lengths_B,
+        )
+        mask_BN = torch.arange(inputs.embeddings_BND.shape[1])[None, :] < inputs.lengths_B[:, None]
+        hidden_BND = t2s.llama(
+            inputs_embeds=inputs.embeddings_BND,
+            attention_mask=mask_BN.long(),
+            position_ids=inputs.position_BN,
+            use_cache=False,
+        ).last_hidden_state
+        logits_BK = t2s.head(hidden_BND[torch.arange(rows), inputs.lengths_B - 1])
+        scores_BK, order_BK = (logits_BK / temperature).sort(dim=-1, descending=True)
+        choice_B1 = torch.multinomial(scores_BK.softmax(-1), 1, generator=generator)
+        tokens_BT = torch.cat([tokens_BT, order_BK.gather(1, choice_B1)], dim=1)
+    return tokens_BT
+
+
+def test_without_retries_the_draws_are_those_of_a_plain_loop(lively_t2s, batch):
+    found = sample(lively_t2s, batch, top_p=1.0, natural=NORMS, **WILD)
+    plain_BT = plain_draws(lively_t2s, batch, seed=0, cap=35, temperature=WILD["temperature"])
+    for speech, plain_T in zip(found, plain_BT.tolist(), strict=True):
+        if speech.semantic_T.tolist() != [lively_t2s.end_id - 1]:
+            assert speech.semantic_T.tolist() == plain_T[: len(speech.semantic_T)]
+    assert all(speech.draws == 1 for speech in found) and len({len(speech.semantic_T) for speech in found}) > 2
+
+
+def test_only_bad_draws_are_drawn_again(lively_t2s, batch, monkeypatch):
+    asked, draw_speech = [], t2s_sampling._draw_speech
+
+    def recorded(t2s, prompt, caps_B, **options):
+        asked.append((prompt.embeddings_BND, prompt.position_BN, prompt.lengths_B, caps_B))
+        return draw_speech(t2s, prompt, caps_B, **options)
+
+    monkeypatch.setattr(t2s_sampling, "_draw_speech", recorded)
+    first = sample(lively_t2s, batch, natural=NORMS, **WILD)
+    bad = [bool(speech.faults) for speech in first]
+    assert len(asked) == 1 and 0 < sum(bad) < 6, "the test needs both kinds"
+    found = sample(lively_t2s, batch, natural=NORMS, retries=3, **WILD)
+    assert all(torch.equal(whole[torch.tensor(bad)], part) for whole, part in zip(asked[1], asked[2], strict=True))
+    assert sum(len(caps_B) for *_, caps_B in asked[1:]) == sum(speech.draws for speech in found)
+    for before, after, was_bad in zip(first, found, bad, strict=True):
+        assert (after.draws > 1) == was_bad
+        assert was_bad or torch.equal(before.semantic_T, after.semantic_T)
+        assert not after.faults or after.draws == 4
+    again = sample(lively_t2s, batch, natural=NORMS, retries=3, **WILD)
+    assert tokens_of(again) == tokens_of(found)
+
+
+def test_the_expected_length_caps_what_may_be_drawn_again(lively_t2s, batch):
+    norms = SpeechNorms(frames_per_token=2.0, extra_frames=1.0)
+    options = {"natural": norms, "length_tolerance": 1.5, "temperature": 1.5}
+    for speech, units in zip(
+        sample(lively_t2s, batch, retries=1, **options), batch.text_lengths_B.tolist(), strict=True
+    ):
+        assert len(speech.semantic_T) <= 1.5 * (2 * units + 1)
+    uncapped = sample(lively_t2s, batch, **options)
+    assert any(
+        len(s.semantic_T) > 1.5 * (2 * n + 1) for s, n in zip(uncapped, batch.text_lengths_B.tolist(), strict=True)
+    )
+
+
+def test_settings_win_over_what_natural_speech_is_like(lively_t2s, batch):
+    configured = {"frames_per_token": NORMS.frames_per_token, "longest_loop": NORMS.longest_loop, "retries": 2, **WILD}
+    other = SpeechNorms(frames_per_token=50.0, extra_frames=70.0, longest_loop=1)
+    learned = sample(lively_t2s, batch, natural=NORMS, retries=2, **WILD)
+    for natural in (None, other):
+        found = sample(lively_t2s, batch, natural=natural, **configured)
+        assert tokens_of(found) == tokens_of(learned)
+    assert any(speech.draws > 1 for speech in learned)
+
+
+def test_without_norms_only_the_end_is_judged(lively_t2s, batch):
+    short = sample(lively_t2s, batch, temperature=1.5, max_frames_per_token=2.0)
+    found = short + sample(lively_t2s, batch, temperature=1.5, max_frames_per_token=20.0)
+    assert {speech.ended for speech in found} == {True, False}
+    assert all(speech.faults == (() if speech.ended else ("unended",)) for speech in found)
+
+
+LOOPING, SHORT, NEAR, GOOD = [3] * 10, [1], list(range(5)), list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("draws", "kept", "faults"),
+    [
+        ([GOOD, NEAR], 0, set()),
+        ([SHORT, GOOD], 1, set()),
+        ([LOOPING, GOOD, NEAR], 1, set()),
+        # Nothing is good: what ended wins over what did not, what does not loop over what does, then the length counts.
+        ([None, LOOPING, None], 1, {"loop"}),
+        ([LOOPING, None, SHORT], 2, {"length"}),
+        ([SHORT, NEAR, SHORT], 1, {"length"}),
+        ([NEAR, NEAR[::-1], SHORT], 0, {"length"}),
+        ([None, None, None], 0, {"unended"}),
+    ],
+)
+def test_the_best_draw_is_kept(make_t2s, make_batch, monkeypatch, draws, kept, faults):
+    # None has not ended. Ten frames are expected, so that five are too few.
+    made = [
+        SampledSpeech(torch.tensor(list(range(10)) if tokens is None else tokens), ended=tokens is not None)
+        for tokens in draws
+    ]
+    waiting = iter(made)
+    monkeypatch.setattr(t2s_sampling, "_draw_speech", lambda *_, **__: [next(waiting)])
+    (found,) = sample(
+        make_t2s(),
+        make_batch([1], [2]),
+        natural=SpeechNorms(frames_per_token=5.0, longest_loop=5),
+        retries=len(draws) - 1,
+    )
+    assert found.semantic_T is made[kept].semantic_T
+    assert set(found.faults) == faults
+    assert found.draws == (len(draws) if faults else kept + 1)
+
+
+def test_settings_that_cannot_work_are_refused(make_t2s, make_batch):
+    with pytest.raises(ConfigError, match="every draw is the same"):
+        sample(make_t2s(), make_batch([1], [2]), temperature=0.0, retries=1)
+    with pytest.raises(ConfigError, match="length_tolerance=1.0"):
+        sample(make_t2s(), make_batch([1], [2]), length_tolerance=1.0)
+
+
+def test_an_id_that_fills_the_window_is_drawn_from_the_whole_distribution():
+    logits_K = torch.tensor([0.7, 0.2, 0.1]).log()
+    config = T2SSamplingConfig(temperature=0.5, top_p=0.5, repetition_share=0.6)
+
+    def frequencies(recent):
+        recent = [torch.full((20000,), token) for token in recent]
+        drawn_B = draw(logits_K.expand(20000, 3), recent, config=config, generator=torch.Generator().manual_seed(0))
+        return torch.bincount(drawn_B, minlength=3) / 20000
+
+    certain = torch.tensor([1.0, 0.0, 0.0])
+    for recent in ([], [1, 2, 1], [0, 1, 0, 1], [0, 0, 1, 1, 0]):
+        assert torch.equal(frequencies(recent), certain)
+    for recent in ([0], [0, 0, 0], [0, 1, 0]):
+        torch.testing.assert_close(frequencies(recent), logits_K.exp(), atol=0.015, rtol=0)
+
+
+def test_a_stuck_token_is_left_once_it_fills_the_window(make_t2s, batch):
+    t2s = make_t2s()
+    with torch.no_grad():
+        t2s.head.weight.zero_()  # All ids are equally likely, and the likeliest is always 0.
+    stuck = sample(t2s, batch, temperature=0.0, max_frames_per_token=20.0)
+    assert {token for tokens in tokens_of(stuck) for token in tokens} == {0}
+    found = tokens_of(sample(t2s, batch, temperature=0.0, max_frames_per_token=20.0, repetition_window=3))
+    left = [(tokens, index) for tokens in found for index, token in enumerate(tokens) if token != 0]
+    assert left and all(index >= 3 and tokens[index - 3 : index] == [0, 0, 0] for tokens, index in left)

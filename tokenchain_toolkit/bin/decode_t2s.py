@@ -13,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = stage_parser(__doc__ or "")
     parser.add_argument("--model", type=Path, required=True, help="T2S model folder, such as exp/chain_st_argmax/t2s")
     parser.add_argument("--data", type=Path, required=True, help="Kaldi directory with the transcripts")
-    parser.add_argument("--dump", type=Path, required=True, help="natural tokens of the set, for prompts")
+    parser.add_argument("--dump", type=Path, required=True, help="natural tokens of the set, for prompts and norms")
     parser.add_argument("--out", type=Path, required=True, help="folder for the dump of drawn tokens")
     parser.add_argument("--device", default="cpu", help="torch device, such as cuda")
     return run_command(run, parser, argv)

@@ -36,8 +36,29 @@ class T2SConfig(CommonConfig):
 class T2SSamplingConfig:
     """How semantic tokens are drawn.
 
-    ``max_frames_per_token`` caps the output at that many frames for each text token. ``prompt_frames`` is the length of
-    the semantic prefix, a crop of another utterance of the speaker.
+    A draw is bad if it does not end by itself, is off the expected length, or loops. Bad draws are made again; of those
+    of an utterance the best is kept: one that ended before one that did not, then one without a loop, then the one
+    nearest to the expected length. While ``retries`` is not 0, the expected length also caps every draw.
+
+    Attributes:
+        temperature: Of the distribution; 0 takes the likeliest token.
+        top_k: So many likeliest tokens are kept; 0 keeps all.
+        top_p: Mass of the distribution, from the likeliest token on, that is kept.
+        max_frames_per_token: Caps the output at that many frames for each text token.
+        prompt_frames: Length of the semantic prefix, a crop of another utterance of the speaker.
+        batch_size: Utterances drawn at once.
+        seed: Of the draws and the prompts.
+        retries: How often a bad draw is made again at most; 0 takes every first draw.
+        frames_per_token: Frames to expect for each text token. 0 learns length and loops from natural tokens where they
+            are at hand, as in decode_t2s; where they are not, length is then not judged.
+        extra_frames: Frames to expect of every utterance besides.
+        length_tolerance: A draw is off if it is so many times longer or shorter than expected.
+        longest_loop: Frames in a row that may each repeat the frame one period before, whatever the period; 0 learns
+            it, like ``frames_per_token``.
+        repetition_window: Last frames that are looked at before every draw of a token (repetition-aware sampling,
+            VALL-E 2, section 3.2); 0 is off.
+        repetition_share: If the token drawn fills more than this share of them, another is drawn in its place from the
+            whole distribution: no temperature, top-k or top-p.
     """
 
     temperature: float = 0.8
@@ -47,3 +68,10 @@ class T2SSamplingConfig:
     prompt_frames: int = 0
     batch_size: int = 64
     seed: int = 0
+    retries: int = 0
+    frames_per_token: float = 0.0
+    extra_frames: float = 0.0
+    length_tolerance: float = 1.8
+    longest_loop: int = 0
+    repetition_window: int = 0
+    repetition_share: float = 0.9

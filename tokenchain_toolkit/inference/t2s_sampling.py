@@ -3,20 +3,34 @@
 Shapes: B utterances, N prompt positions, L text positions, P prefix frames, K semantic clusters, D features.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
+from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.metrics.speech_norms import SpeechNorms, longest_loop
 from tokenchain_toolkit.models.t2s import T2SInput, T2SModel
 
+UNENDED, LOOP, LENGTH = "unended", "loop", "length"
 
-@dataclass
+
+@dataclass(frozen=True)
 class SampledSpeech:
-    """What was drawn for one utterance; ``ended`` is False if the length cap cut it off."""
+    """What was drawn for one utterance.
+
+    Attributes:
+        semantic_T: Tokens.
+        ended: False if the length cap cut it off.
+        faults: What is bad about it, of ``unended``, ``loop`` and ``length``; none if it is good.
+        draws: How often it was drawn.
+    """
 
     semantic_T: torch.Tensor
     ended: bool
+    faults: tuple[str, ...] = ()
+    draws: int = 1
 
 
 @torch.no_grad()
@@ -29,8 +43,9 @@ def sample_semantic(
     prefix_lengths_B: torch.Tensor,
     config: T2SSamplingConfig,
     generator: torch.Generator,
+    natural: SpeechNorms | None = None,
 ) -> list[SampledSpeech]:
-    """Draw semantic tokens for a batch of texts until each has ended or reached its cap.
+    """Draw semantic tokens for a batch of texts until each has ended or reached its cap; draw bad ones again.
 
     Args:
         t2s: In evaluation mode.
@@ -38,20 +53,87 @@ def sample_semantic(
         text_lengths_B: Real text ids.
         prefix_BP: Semantic tokens of another utterance of the wanted speaker; P may be 0.
         prefix_lengths_B: Real prefix frames.
-        config: Temperature, top-k, top-p, length cap.
+        config: Temperature, top-k, top-p, length cap, and what is drawn again.
         generator: Source of randomness.
+        natural: Norms of natural speech, used where ``config`` gives none.
+
+    Raises:
+        ConfigError: Bad draws would be the same again, or ``length_tolerance`` allows no length.
     """
+    _check(config)
+    norms = _norms(config, natural or SpeechNorms())
+    expected_B = torch.tensor([norms.expected_frames(num_tokens) for num_tokens in text_lengths_B.tolist()])
+    caps_B = (text_lengths_B * config.max_frames_per_token).long()
+    if config.retries > 0:
+        longest_B = (expected_B * config.length_tolerance).long().to(caps_B.device)
+        caps_B = torch.where(longest_B > 0, torch.minimum(caps_B, longest_B), caps_B)
+    prompt = t2s.assemble(t2s.embed_text(text_BL), text_lengths_B, prefix_BP, prefix_lengths_B)
+    kept: dict[int, SampledSpeech] = {}
+    rows = list(range(len(text_BL)))
+    for draws in range(1, config.retries + 2):
+        parts = T2SInput(prompt.embeddings_BND[rows], prompt.position_BN[rows], prompt.lengths_B[rows])
+        drawn = _draw_speech(t2s, parts, caps_B[rows], config=config, generator=generator)
+        for row, speech in zip(rows, drawn, strict=True):
+            expected = float(expected_B[row])
+            speech = replace(speech, faults=_faults(speech, expected, norms, config))
+            kept[row] = replace(_better(kept.get(row, speech), speech, expected), draws=draws)
+        rows = [row for row in rows if kept[row].faults]
+        if not rows:
+            break
+    return [kept[row] for row in range(len(text_BL))]
+
+
+def _check(config: T2SSamplingConfig) -> None:
+    """Refuse settings that cannot do what they say."""
+    if config.retries > 0 and config.temperature == 0 and config.repetition_window == 0:
+        raise ConfigError("retries: with temperature=0 every draw is the same; raise temperature, or set retries=0")
+    if config.length_tolerance <= 1:
+        raise ConfigError(f"length_tolerance={config.length_tolerance} allows no length; give more than 1")
+
+
+def _norms(config: T2SSamplingConfig, natural: SpeechNorms) -> SpeechNorms:
+    """The configured norms, and natural ones in the place of those that are not."""
+    line = config if config.frames_per_token > 0 else natural
+    return SpeechNorms(line.frames_per_token, line.extra_frames, config.longest_loop or natural.longest_loop)
+
+
+def _faults(speech: SampledSpeech, expected: float, norms: SpeechNorms, config: T2SSamplingConfig) -> tuple[str, ...]:
+    """What is bad about a draw; a length that is not known to be wrong is right."""
+    found = {
+        UNENDED: not speech.ended,
+        LOOP: 0 < norms.longest_loop < longest_loop(speech.semantic_T.cpu().numpy()),
+        LENGTH: _off(speech, expected) > math.log(config.length_tolerance),
+    }
+    return tuple(fault for fault, there in found.items() if there)
+
+
+def _off(speech: SampledSpeech, expected: float) -> float:
+    """How far the length is from the expected one, by the logarithm of their ratio."""
+    return abs(math.log(len(speech.semantic_T) / expected)) if expected else 0.0
+
+
+def _better(one: SampledSpeech, other: SampledSpeech, expected: float) -> SampledSpeech:
+    """The draw to keep: one that ended, then one without a loop, then by length, then the first; a good one, if any."""
+
+    def badness(speech: SampledSpeech) -> tuple[bool, bool, float]:
+        return UNENDED in speech.faults, LOOP in speech.faults, _off(speech, expected)
+
+    return other if badness(other) < badness(one) else one
+
+
+def _draw_speech(
+    t2s: T2SModel, prompt: T2SInput, caps_B: torch.Tensor, *, config: T2SSamplingConfig, generator: torch.Generator
+) -> list[SampledSpeech]:
+    """Draw one utterance for each prompt, of ``caps_B`` frames at most."""
     from transformers import DynamicCache
 
-    prompt = t2s.assemble(t2s.embed_text(text_BL), text_lengths_B, prefix_BP, prefix_lengths_B)
     inputs_BND, mask_BN, position_BN = _pad_on_the_left(prompt)
-    # One draw more than the cap, so that an utterance of just so many frames can still end.
-    caps_B = (text_lengths_B * config.max_frames_per_token).long() + 1
     cache = DynamicCache(config=t2s.llama.config)
     drawn: list[torch.Tensor] = []
-    ended_B = torch.zeros(len(text_BL), dtype=torch.bool, device=text_BL.device)
-    lengths_B = caps_B - 1
-    for step in range(int(caps_B.max())):
+    ended_B = torch.zeros(len(caps_B), dtype=torch.bool, device=caps_B.device)
+    lengths_B = caps_B
+    # One draw more than the cap, so that an utterance of just so many frames can still end.
+    for step in range(int(caps_B.max()) + 1):
         hidden_BND = t2s.llama(
             inputs_embeds=inputs_BND,
             attention_mask=mask_BN,
@@ -59,12 +141,13 @@ def sample_semantic(
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        token_B = draw(t2s.head(hidden_BND[:, -1]), config=config, generator=generator)
-        ends_B = (token_B == t2s.end_id) & ~ended_B & (step < caps_B)
+        recent = drawn[-config.repetition_window :] if 0 < config.repetition_window <= len(drawn) else []
+        token_B = draw(t2s.head(hidden_BND[:, -1]), recent, config=config, generator=generator)
+        ends_B = (token_B == t2s.end_id) & ~ended_B & (step <= caps_B)
         lengths_B = torch.where(ends_B, torch.full_like(lengths_B, step), lengths_B)
         ended_B |= ends_B
         drawn.append(token_B)
-        if bool((ended_B | (step + 1 >= caps_B)).all()):
+        if bool((ended_B | (step >= caps_B)).all()):
             break
         inputs_BND = t2s.embed_semantic(token_B)[:, None]
         mask_BN = torch.cat([mask_BN, torch.ones_like(mask_BN[:, :1])], dim=1)
@@ -77,11 +160,36 @@ def sample_semantic(
     ]
 
 
-def draw(logits_BK: torch.Tensor, *, config: T2SSamplingConfig, generator: torch.Generator) -> torch.Tensor:
+def draw(
+    logits_BK: torch.Tensor,
+    recent: list[torch.Tensor] | None = None,
+    *,
+    config: T2SSamplingConfig,
+    generator: torch.Generator,
+) -> torch.Tensor:
     """One id per row from the tempered distribution, cut to the ``top_k`` likeliest and to ``top_p`` of its mass.
 
-    A temperature of 0 takes the likeliest id.
+    A temperature of 0 takes the likeliest id. An id that fills more than ``repetition_share`` of the ids drawn before,
+    if those are given, is replaced by one from the whole distribution (VALL-E 2, algorithm 1).
+
+    Args:
+        logits_BK: Scores of the ids.
+        recent: Ids drawn in the steps just before, each of shape (B,).
+        config: Temperature, top-k, top-p, repetition_share.
+        generator: Source of randomness.
     """
+    token_B = _draw_from_the_top(logits_BK, config=config, generator=generator)
+    if not recent:
+        return token_B
+    whole_B1 = torch.multinomial(logits_BK.float().softmax(-1), 1, generator=generator)
+    share_B = (torch.stack(recent) == token_B).float().mean(dim=0)
+    return torch.where(share_B > config.repetition_share, whole_B1.squeeze(1), token_B)
+
+
+def _draw_from_the_top(
+    logits_BK: torch.Tensor, *, config: T2SSamplingConfig, generator: torch.Generator
+) -> torch.Tensor:
+    """One id per row by temperature, top-k and top-p."""
     if config.temperature == 0:
         return logits_BK.argmax(-1)
     scores_BK, order_BK = (logits_BK.float() / config.temperature).sort(dim=-1, descending=True)
