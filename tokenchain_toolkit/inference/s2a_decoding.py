@@ -3,6 +3,8 @@
 Shapes: B utterances, N frames of prompt and target together, Q quantizers, K codes.
 """
 
+from dataclasses import dataclass
+
 import torch
 
 from tokenchain_toolkit.config.s2a import S2ADecodingConfig
@@ -54,7 +56,12 @@ def decode_codes(
         level_B = torch.full_like(lengths_B, level)
         for step, left_B in enumerate(masked_counts(is_target_BN.sum(1), num_steps=steps)):
             inputs_BNQ = mask_codes(codes_BNQ, is_target_BN, masked_BN, level_B, mask_id=s2a.mask_id)
-            logits_BNK = _scores(s2a, semantic_BN, inputs_BNQ, lengths_B, level_B, is_target_BN, config)
+            one = _Pass(semantic_BN, inputs_BNQ, lengths_B, level_B)
+            if config.guidance > 0:
+                logits_BNK = one.guided_scores(s2a, ~is_target_BN, guidance=config.guidance)
+            else:
+                logits_BNK = one.scores(s2a)
+            logits_BNK = _likeliest(logits_BNK, config.top_k)
             noise_BNK = gumbel_noise(logits_BNK.shape, generator=generator, device=logits_BNK.device)
             drawn_BN = (logits_BNK + config.temperature * noise_BNK).argmax(-1)
             codes_BNQ[..., level] = torch.where(masked_BN, drawn_BN, codes_BNQ[..., level])
@@ -71,32 +78,40 @@ def num_passes(config: S2ADecodingConfig, *, num_quantizers: int) -> int:
     return config.first_level_steps + (num_quantizers - 1) * config.later_level_steps
 
 
-def _scores(
-    s2a: S2AModel,
-    semantic_BN: torch.Tensor,
-    codes_BNQ: torch.Tensor,
-    lengths_B: torch.Tensor,
-    level_B: torch.Tensor,
-    is_target_BN: torch.Tensor,
-    config: S2ADecodingConfig,
-) -> torch.Tensor:
-    """Scores of the codes, guided and cut to the ``top_k`` likeliest."""
-    if config.guidance > 0:
-        # Both halves in one pass: with the condition, and without semantic tokens and prompt.
-        without_BNQ = hide_prompt(codes_BNQ, ~is_target_BN, mask_id=s2a.mask_id)
-        hidden_B = torch.arange(2 * len(lengths_B), device=lengths_B.device) >= len(lengths_B)
-        given = (torch.cat([each, each]) for each in (semantic_BN, lengths_B, level_B))
-        semantic_2BN, lengths_2B, level_2B = given
-        codes_2BNQ = torch.cat([codes_BNQ, without_BNQ])
-        logits_2BNK = s2a(semantic_2BN, codes_2BNQ, lengths_2B, level_2B, hidden_B=hidden_B).float()
+@dataclass(frozen=True)
+class _Pass:
+    """What one pass of the network sees."""
+
+    semantic_BN: torch.Tensor
+    codes_BNQ: torch.Tensor
+    lengths_B: torch.Tensor
+    level_B: torch.Tensor
+
+    def scores(self, s2a: S2AModel) -> torch.Tensor:
+        """Scores of the codes, (B, N, K)."""
+        return s2a(self.semantic_BN, self.codes_BNQ, self.lengths_B, self.level_B).float()
+
+    def guided_scores(self, s2a: S2AModel, is_prompt_BN: torch.Tensor, *, guidance: float) -> torch.Tensor:
+        """The same, moved away from those without semantic tokens and prompt; both halves in one pass."""
+        without_BNQ = hide_prompt(self.codes_BNQ, is_prompt_BN, mask_id=s2a.mask_id)
+        batch_size = len(self.lengths_B)
+        logits_2BNK = s2a(
+            torch.cat([self.semantic_BN, self.semantic_BN]),
+            torch.cat([self.codes_BNQ, without_BNQ]),
+            self.lengths_B.repeat(2),
+            self.level_B.repeat(2),
+            hidden_B=torch.arange(2 * batch_size, device=self.lengths_B.device) >= batch_size,
+        ).float()
         with_BNK, without_BNK = logits_2BNK.chunk(2)
-        logits_BNK = with_BNK + config.guidance * (with_BNK - without_BNK)
-    else:
-        logits_BNK = s2a(semantic_BN, codes_BNQ, lengths_B, level_B).float()
-    if 0 < config.top_k < logits_BNK.shape[-1]:
-        least_BN1 = logits_BNK.topk(config.top_k).values[..., -1:]
-        logits_BNK = logits_BNK.masked_fill(logits_BNK < least_BN1, -torch.inf)
-    return logits_BNK
+        return with_BNK + guidance * (with_BNK - without_BNK)
+
+
+def _likeliest(logits_BNK: torch.Tensor, top_k: int) -> torch.Tensor:
+    """Scores of the ``top_k`` likeliest codes, the others out of the running; all if it is 0."""
+    if not 0 < top_k < logits_BNK.shape[-1]:
+        return logits_BNK
+    least_BN1 = logits_BNK.topk(top_k).values[..., -1:]
+    return logits_BNK.masked_fill(logits_BNK < least_BN1, -torch.inf)
 
 
 def _least_sure(confidence_BN: torch.Tensor, masked_BN: torch.Tensor, count_B: torch.Tensor) -> torch.Tensor:
