@@ -21,10 +21,13 @@ fail() {
     exit 1
 }
 
-files=("$lists/run.txt" "$lists/espnet.txt")
+# Packages whose own lists of dependencies do not install; what they import is in the other files.
+alone=("$lists/espnet.txt")
+files=("$lists/run.txt")
 for extra in "${extras[@]}"; do
     [[ -f $lists/$extra.txt ]] || fail "$lists/$extra.txt: no such extra; the extras are dev, demo, codecs and metrics"
     files+=("$lists/$extra.txt")
+    [[ $extra != metrics ]] || alone+=("$lists/resemblyzer.txt")
 done
 
 if [[ ! -x $venv/bin/python ]]; then
@@ -38,24 +41,20 @@ fi
 env_python=$venv/bin/python
 "$env_python" tools/check_environment.py || fail "remove $venv and name an interpreter: make install PYTHON=python3.11"
 
-digest=$(cat "$lists/constraints.txt" "${files[@]}" setup.py | cksum | tr ' ' -)
+digest=$(cat "$lists/constraints.txt" "${files[@]}" "${alone[@]}" setup.py | cksum | tr ' ' -)
 stamp=$venv/.tokenchain-installed-$digest
 if [[ -e $stamp ]]; then
     echo "install: $venv is up to date" >&2
     exit 0
 fi
 
-if "$env_python" tools/check_environment.py "${files[@]}"; then
+if "$env_python" tools/check_environment.py "${files[@]}" "${alone[@]}"; then
     echo "install: $venv has what is required" >&2
 else
     "$env_python" -m pip --version >/dev/null 2>&1 || "$env_python" -m ensurepip >/dev/null || fail "$venv has no pip"
     pip=("$env_python" -m pip install --disable-pip-version-check --constraint "$lists/constraints.txt")
-    wanted=()
-    for file in "${files[@]}"; do
-        [[ $file == */espnet.txt ]] || wanted+=(--requirement "$file")
-    done
-    "${pip[@]}" setuptools packaging "${wanted[@]}"
-    "${pip[@]}" --no-deps --requirement "$lists/espnet.txt"
+    "${pip[@]}" setuptools packaging "${files[@]/#/--requirement=}"
+    "${pip[@]}" --no-deps "${alone[@]/#/--requirement=}"
 fi
 # From outside the tree, where only an installed package is found. An environment that several trees share keeps the
 # tree that it points to; the Makefile and the recipes put their own tree first.

@@ -1,0 +1,55 @@
+"""One metric over utterances that can be left out: value, interval and what every utterance has in it.
+
+Shapes: U utterances, B resamples; the bootstrap's S seeds and E epochs are one each.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tokenchain_toolkit.metrics.seed_bootstrap import Interval, SeedBootstrap, interval_of
+
+
+class UnmeasurableError(Exception):
+    """One utterance has no value in one measure; the text says why. It is named in the result and left out."""
+
+
+@dataclass
+class Measurement:
+    """A weighted mean over utterances, each utterance's part in it, and who has none and why.
+
+    Attributes:
+        metric: Its name in ``score.json``.
+        settings: Model id, sample rate and what else the figure depends on.
+        totals: utt_id -> its value times its weight, such as its word errors.
+        weights: utt_id -> its weight, such as its words.
+        left_out: utt_id -> what is wrong with it.
+    """
+
+    metric: str
+    settings: dict[str, Any]
+    totals: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add(self, utt_id: str, total: float, weight: float = 1.0) -> None:
+        """Add one utterance; the weight is above 0."""
+        self.totals[utt_id], self.weights[utt_id] = float(total), float(weight)
+
+    @property
+    def num_utts(self) -> int:
+        """Utterances that the figure is over."""
+        return len(self.totals)
+
+    def interval(self) -> Interval:
+        """The mean with its 95 % interval over the utterances, of which there is one at least."""
+        utt_ids = sorted(self.totals)
+        totals_U = np.array([self.totals[utt_id] for utt_id in utt_ids])
+        bootstrap = SeedBootstrap(np.array([self.weights[utt_id] for utt_id in utt_ids]))
+        return interval_of(bootstrap.rates(totals_U[None, None])[:, 0])
+
+    def as_json(self) -> dict[str, Any]:
+        """Settings, the value of every utterance, and who was left out."""
+        values = {utt_id: total / self.weights[utt_id] for utt_id, total in self.totals.items()}
+        return {"settings": self.settings, "per_utterance": values, "left_out": self.left_out}
