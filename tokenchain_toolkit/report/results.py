@@ -9,6 +9,7 @@ from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_
 
 ERROR_RATES = ("wer", "cer", "ter")
 HEADLINE_METRICS = ("wer", "t2s_wer", "resynthesis_wer", "synthesis_wer", "whisper_wer")
+ABBREVIATIONS = ("t2s", "s2a", "asr", "dnsmos", "pesq", "stoi")
 DASH = "–"
 
 
@@ -145,9 +146,7 @@ def format_change(row: ScoreRow) -> str:
 def metric_name(metric: str) -> str:
     """A metric as people write it: ``t2s_wer`` is T2S-WER."""
     words = metric.split("_")
-    return "-".join(
-        word.upper() if word in (*ERROR_RATES, "t2s", "s2a", "asr") else word.capitalize() for word in words
-    )
+    return "-".join(word.upper() if word in (*ERROR_RATES, *ABBREVIATIONS) else word.capitalize() for word in words)
 
 
 def text_table(rows: Sequence[ScoreRow]) -> str:
