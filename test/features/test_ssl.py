@@ -191,3 +191,12 @@ def test_a_tokenizer_over_ssl_features_trims_the_codec_to_the_models_frames(fold
     [features_TD] = load(folders / "hubert").extract([noise(16000)])
     assert len(semantic_T) == len(codes_TQ) == len(features_TD) < 50
     assert tokenizer.manifest["semantic"]["features"]["layer"] == 2
+
+
+def test_an_hour_goes_through_in_chunks(folders):
+    ten_seconds_N = noise(160000)
+    [features_TD] = load(folders / "hubert").extract([np.tile(ten_seconds_N, 360)])
+    assert abs(len(features_TD) - 180000) <= 1 and np.isfinite(features_TD).all()
+    # What repeats in the audio repeats in the features, wherever chunks are joined.
+    first_TD, later_TD = features_TD[1000:1500], features_TD[150000:150500]
+    assert np.abs(first_TD - later_TD).mean() < 0.1 * first_TD.std()

@@ -43,6 +43,16 @@ def test_ten_milliseconds_are_refused_by_name(tokenizer):
         tokenizer.encode([np.zeros(160, np.float32)], utt_ids=["this_one"])
 
 
+def test_an_hour_has_all_its_tokens_and_those_of_its_beginning_alone(tokenizer):
+    ten_seconds_N = (0.1 * np.random.default_rng(0).standard_normal(160000)).astype(np.float32)
+    [(semantic_T, codes_TQ)] = tokenizer.encode([np.tile(ten_seconds_N, 360)])
+    assert semantic_T.shape == (180000,) and codes_TQ.shape == (180000, 3)
+    [(_, first_TQ)] = tokenizer.encode([ten_seconds_N])
+    # Only the last frames of the beginning look beyond it.
+    assert np.array_equal(codes_TQ[:495], first_TQ[:495])
+    assert np.array_equal(codes_TQ[500:995], codes_TQ[179000:179495])
+
+
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
 def test_other_rates_and_stereo_give_the_frames_of_their_duration(tokenizer, tmp_path, rate):
     time_N = np.arange(rate) / rate
