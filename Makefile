@@ -46,7 +46,7 @@ bench-demo: ## measure the demo from nothing
 	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
 	$(python) tools/bench/demo.py $(ARGS)
 
-study: ## does the chain help? about two hours of runs on mini_synth; interrupted, it goes on
+study: ## does the chain help? hours of runs on mini_synth; interrupted, it goes on
 study-short: ## a short form of the study
 study study-short:
 	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo

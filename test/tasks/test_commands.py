@@ -147,7 +147,7 @@ def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
     (tmp_path / "novel").mkdir()
     (tmp_path / "novel" / "text").write_text("line1 a bad bed\nline2 decade\n")
     labels = {"utt000": "abc", "utt001": "cab de", "utt002": "ea", "utt003": "bad", "utt004": "deed"}
-    labels |= {"utt005": "ace bed", "utt006": "dab", "utt007": "be ad", "more000": "a deed", "more001": "bad"}
+    labels |= {"utt005": "ace bed", "utt006": "dab", "utt007": "be ad", "more000": "a deed", "more001": ""}
     (tmp_path / "labels").write_text("".join(f"{utt_id} {text}\n" for utt_id, text in labels.items()))
     models = {"asr": trained_asr, "t2s": trained_t2s}
     arguments = recipe.arguments(tmp_path / "chain", *SHORT, "data.paired_share=0.5", with_text=False, **models)
@@ -165,6 +165,7 @@ def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
     (row,) = rows_of(tmp_path / "chain")
     for name in ("speech_rec_loss", "speech_asr_loss", "text_asr_loss"):
         assert float(row[f"train/{name}"]) > 0
+    assert "more001\tits label is empty" in (tmp_path / "chain" / "skipped.tsv").read_text()
     (entry,) = json.loads((tmp_path / "chain" / "evaluation" / "epoch001.json").read_text())["sets"].values()
     assert len(entry["joint"]) == 8
     # Another file of labels makes another experiment.

@@ -71,6 +71,6 @@ def skip_unusable(
 
 def write_skipped(path: Path, corpora: list[TokenCorpus]) -> None:
     """Write ``utt_id<TAB>reason`` for every utterance that was left out; no file if there is none."""
-    rows = [f"{utt_id}\t{reason}\n" for corpus in corpora for utt_id, reason in sorted(corpus.skipped.items())]
-    if rows:
-        write_text(path, "".join(rows))
+    skipped = {utt_id: reason for corpus in corpora for utt_id, reason in sorted(corpus.skipped.items())}
+    if skipped:
+        write_text(path, "".join(f"{utt_id}\t{reason}\n" for utt_id, reason in skipped.items()))

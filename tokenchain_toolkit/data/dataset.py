@@ -46,6 +46,7 @@ class TokenCorpus:
         """The same corpus with only these of its usable utterances, which still lists what was skipped."""
         part = copy.copy(self)
         part.usable = np.intersect1d(self.usable, indices)
+        part.skipped = dict(self.skipped)
         return part
 
     def skip(self, reasons: dict[int, str], *, max_share: float = 0.01) -> None:
@@ -74,7 +75,7 @@ def join_corpora(corpora: list[TokenCorpus]) -> TokenCorpus:
         DataError: An utterance is in two of them.
     """
     if len(corpora) == 1:
-        return copy.copy(corpora[0])
+        return corpora[0].part(corpora[0].usable)
     joined = TokenCorpus(
         dump=join_dumps([corpus.dump for corpus in corpora]),
         texts=[text_L for corpus in corpora for text_L in corpus.texts],

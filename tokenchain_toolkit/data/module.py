@@ -53,6 +53,11 @@ class TokenDataModule(lightning.LightningDataModule):
         return self._loader(self.valid, 0)
 
     @property
+    def corpora(self) -> list[TokenCorpus]:
+        """All corpora, each with what it leaves out."""
+        return [self.train, self.valid]
+
+    @property
     def world_size(self) -> int:
         """Number of devices that share a batch."""
         return self.trainer.world_size if self.trainer else 1

@@ -80,7 +80,7 @@ class TextDataset(Dataset[Example]):
 class ChainDataModule(TokenDataModule):
     """Batches of paired data, and beside each of them one of speech and one of text alone, where there are such.
 
-    An epoch is one pass over the paired data; the others go on where the last epoch left them.
+    An epoch is one pass over the paired data; the others go on about where the last epoch left them.
 
     Args:
         train: Paired training corpus.
@@ -101,6 +101,11 @@ class ChainDataModule(TokenDataModule):
     ):
         super().__init__(train, valid, data=data, training=training)
         self.unpaired = unpaired
+
+    @property
+    def corpora(self) -> list[TokenCorpus]:
+        """All corpora, each with what it leaves out."""
+        return [*super().corpora, *([] if self.unpaired.speech is None else [self.unpaired.speech])]
 
     def train_dataloader(self) -> CombinedLoader:  # type: ignore[override]
         """Loaders of the current epoch, as long as each other, whose batches are given out together."""

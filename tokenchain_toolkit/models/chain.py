@@ -19,8 +19,7 @@ from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.models.asr import ASROutput, TokenASR
 from tokenchain_toolkit.models.asr_reading import Reading, read_ctc, read_free_running, read_teacher_forced
 from tokenchain_toolkit.models.batch import TokenBatch
-from tokenchain_toolkit.models.sequences import valid_mask
-from tokenchain_toolkit.models.straight_through import interface_probs, straight_through
+from tokenchain_toolkit.models.straight_through import interface_entropy, interface_probs, straight_through
 from tokenchain_toolkit.models.t2s import T2SModel, T2SOutput
 
 SAMPLED = ("st_gumbel", "score_function")
@@ -176,7 +175,7 @@ class ChainModel(nn.Module):
         t2s = self.reconstruct(self.feed_back(link.feedback, probs_BLV, read.text_BL), read.lengths_B, batch)
         if samples > 1:
             t2s = score_function(t2s, read, utterances, num_samples=samples)
-        return LinkOutput(t2s=t2s, reading=read, entropy=_entropy(probs_BLV.detach(), read.lengths_B))
+        return LinkOutput(t2s=t2s, reading=read, entropy=interface_entropy(probs_BLV.detach(), read.lengths_B))
 
     def feed_back(self, feedback: str, probs_BLV: torch.Tensor, chosen_BL: torch.Tensor) -> torch.Tensor:
         """Text embeddings for T2S, (B, L, D), through which its gradient reaches the posteriors.
@@ -259,10 +258,3 @@ def _repeated(batch: TokenBatch, times: int) -> TokenBatch:
     names = ("semantic_BT", "semantic_lengths_B", "text_BL", "text_lengths_B", "prompt_BP", "prompt_lengths_B")
     repeated = {name: getattr(batch, name).repeat_interleave(times, dim=0) for name in names}
     return replace(batch, utt_ids=[utt_id for utt_id in batch.utt_ids for _ in range(times)], **repeated)
-
-
-def _entropy(probs_BLV: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-    """Mean entropy over real positions, in nats; 0 where there is none."""
-    is_text_BL = valid_mask(lengths_B, probs_BLV.shape[1])
-    entropy_BL = -(probs_BLV * probs_BLV.clamp_min(1e-12).log()).sum(-1)
-    return torch.where(is_text_BL, entropy_BL, 0.0).sum() / is_text_BL.sum().clamp_min(1)

@@ -5,6 +5,8 @@ Shapes: B utterances, L text positions, V text units.
 
 import torch
 
+from tokenchain_toolkit.models.sequences import valid_mask
+
 
 def straight_through(probs_BLV: torch.Tensor, chosen_BL: torch.Tensor | None = None) -> torch.Tensor:
     """One-hot of the argmax whose gradient is the gradient of ``probs`` (PAPER: y~ = onehot(argmax p) + p - sg(p)).
@@ -48,3 +50,15 @@ def interface_probs(
     """
     scores_BLV = logits_BLV.float() if noise_BLV is None else logits_BLV.float() + noise_BLV
     return torch.softmax(scores_BLV / temperature, dim=-1)
+
+
+def interface_entropy(probs_BLV: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+    """Mean entropy over real positions, in nats; 0 where there is none.
+
+    Args:
+        probs_BLV: Posteriors.
+        lengths_B: Real positions of each text.
+    """
+    is_text_BL = valid_mask(lengths_B, probs_BLV.shape[1])
+    entropy_BL = -(probs_BLV * probs_BLV.clamp_min(1e-12).log()).sum(-1)
+    return torch.where(is_text_BL, entropy_BL, 0.0).sum() / is_text_BL.sum().clamp_min(1)

@@ -14,7 +14,7 @@ from tokenchain_toolkit.models.chain import ChainModel, ChainOutput, EncodedSpee
 from tokenchain_toolkit.models.chain_diagnostics import estimator_bias, feedback_gradients, text_dependence
 from tokenchain_toolkit.models.loss_balance import loss_weights, uncertainty_weighted
 from tokenchain_toolkit.models.sequences import valid_mask
-from tokenchain_toolkit.models.straight_through import interface_probs
+from tokenchain_toolkit.models.straight_through import interface_entropy, interface_probs
 from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.models.temperature import temperature_at
 from tokenchain_toolkit.tasks.asr import greedy_ter
@@ -170,8 +170,7 @@ class ChainTask(BaseTask):
         )
         probs_BLV = interface_probs(decoded.logits_BLV, temperature=self.temperature)
         is_text_BL = valid_mask(batch.text_lengths_B, probs_BLV.shape[1])
-        entropy_BL = -(probs_BLV * probs_BLV.clamp_min(1e-12).log()).sum(-1)
-        values["interface_entropy"] = entropy_BL[is_text_BL].mean()
+        values["interface_entropy"] = interface_entropy(probs_BLV, batch.text_lengths_B)
         values["interface_accuracy"] = (decoded.text_BL == batch.text_BL)[is_text_BL].float().mean()
         generator = torch.Generator(device=self.device).manual_seed(batch_idx)
         recognised = decoded if output.link is None else output.link.reading

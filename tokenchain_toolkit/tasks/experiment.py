@@ -155,7 +155,7 @@ def _fit(
 ) -> dict[str, Any]:
     """Write the experiment's configuration and the list of skipped utterances, and train."""
     save_config(task.config, folder / "config.yaml")
-    write_skipped(folder / "skipped.tsv", [data.train, data.valid])
+    write_skipped(folder / "skipped.tsv", data.corpora)
     return fit(task, data, folder=folder, callbacks=callbacks)
 
 

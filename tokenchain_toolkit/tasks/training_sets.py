@@ -173,6 +173,6 @@ def _without_texts(corpus: TokenCorpus, settings: UnpairedConfig, text_tokenizer
                     f"{settings.labels} has no line for {utt_id}; decode the whole set of speech alone again"
                 )
             texts[index] = np.asarray(text_tokenizer.encode(labels[utt_id], utt_id=utt_id), dtype=np.int32)
-        corpus = corpus.part(np.array([index for index in corpus.usable if len(texts[index])], dtype=np.int64))
+        corpus.skip({int(i): "its label is empty" for i in corpus.usable if not len(texts[i])}, max_share=1.0)
     corpus.texts = texts
     return corpus
