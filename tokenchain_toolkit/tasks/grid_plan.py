@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +75,22 @@ class _Planner:
         self.out, self.device = out, device
         self.works: dict[str, Work] = {}
         self.readers: dict[Path, str] = {}
+        self.pairs: dict[str, tuple[str, str]] = {}
 
     def add_pair(self, name: str, pair: PairSettings) -> None:
         """Training of a pair, and what its ASR reads."""
         place = f"{MODELS}/{name}"
         sets = TrainingSets(_folders(pair.train_sets, pair.tokenizer), _folder(pair.valid_set, pair.tokenizer))
+        models: list[str] = []
         for kind, schema, given in (("asr", ASRConfig, pair.asr), ("t2s", T2SConfig, pair.t2s)):
             where = f"{place}/{kind}"
             config = _load(schema, given, where=where)
             token_list = DATA / "token_list" / (pair.token_list or pair.tokenizer)
-            self.works[where] = TrainModel(where, self.out / where, (), config, sets, token_list)
+            models.append(self._add_model(TrainModel(where, self.out / where, (), config, sets, token_list)))
+        asr, t2s = models
+        self.pairs[name] = (asr, t2s)
         for set_name in pair.decode:
-            where, asr = f"{place}/decode_{set_name}", f"{place}/asr"
+            where = f"{place}/decode_{set_name}"
             self.readers[self.out / where / "text"] = where
             self.works[where] = ReadSet(
                 where,
@@ -97,6 +101,14 @@ class _Planner:
                 config=load_config(ASRDecodingConfig, Path(pair.decode_config)),
                 device=self.device,
             )
+
+    def _add_model(self, model: TrainModel) -> str:
+        """Name of the piece that trains this model; pairs that have it in common share it."""
+        for name, work in self.works.items():
+            if isinstance(work, TrainModel) and replace(work, name=model.name, folder=model.folder) == model:
+                return name
+        self.works[model.name] = model
+        return model.name
 
     def add_run(self, cell: Cell) -> Run:
         """A run, and the evaluation of its pair."""
@@ -114,7 +126,7 @@ class _Planner:
             text=tuple(DATA / name for name in settings.text_sets),
             evaluate={name: _folder(name, settings.tokenizer) for name in settings.test_sets},
         )
-        pair = (f"{place}/asr", f"{place}/t2s")
+        pair = self.pairs[settings.models]
         folders = {"asr": self.out / pair[0], "t2s": self.out / pair[1]}
         key = _key([settings.test_sets, config_dict(config.evaluation)])
         before = f"{place}/before_{key}"
