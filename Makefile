@@ -46,11 +46,15 @@ bench-demo: ## measure the demo from nothing
 	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
 	$(python) tools/bench/demo.py $(ARGS)
 
-study: ## does the chain help? hours of runs on mini_synth; interrupted, it goes on
+study: ## does the chain help? hours of runs on mini_synth and fsdd; interrupted, it goes on
 study-short: ## a short form of the study
 study study-short:
 	@PYTHON="$(PYTHON)" tools/install.sh "$(VENV)" dev demo
-	PATH="$(VENV)/bin:$$PATH" VENV="$(VENV)" bash egs2/mini_synth/tokenchain1/study.sh $(subst -,_,$@) $(ARGS)
+	for recipe in $(study_recipes); do \
+	    PATH="$(VENV)/bin:$$PATH" VENV="$(VENV)" bash egs2/$$recipe/tokenchain1/study.sh $(subst -,_,$@) $(ARGS) || exit; \
+	done
+study: study_recipes := mini_synth fsdd
+study-short: study_recipes := mini_synth
 
 clean: ## remove caches and build output; the environment, data and experiments stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -34,9 +34,10 @@ def speechocean(tmp_path_factory):
     (folder / "WAVE").mkdir()
     (folder / "train").mkdir()
     soundfile.write(folder / "WAVE" / "7.flac", np.full(16000, 0.1), 16000)
-    (folder / "train" / "wav.scp").write_text("7\tWAVE/7.flac\n")
-    (folder / "train" / "text").write_text("7\tZERO NINE\n")
-    (folder / "train" / "utt2spk").write_text("7\t0001\n")
+    ids = range(70, 90)
+    (folder / "train" / "wav.scp").write_text("".join(f"{number}\tWAVE/7.flac\n" for number in ids))
+    (folder / "train" / "text").write_text("".join(f"{number}\tZERO NINE\n" for number in ids))
+    (folder / "train" / "utt2spk").write_text("".join(f"{number}\t{number // 2:04d}\n" for number in ids))
     return folder
 
 
@@ -54,8 +55,18 @@ def test_speakers_and_texts_of_every_set(fsdd, speechocean, tmp_path):
             shortest = 0.12 + 0.1 * len(words) + 0.05 * (len(words) - 1)
             assert shortest - 0.01 <= info.duration <= shortest + 0.15 * (len(words) - 1) + 0.01
     second = read_data_dir(out / "speechocean_test")
-    assert second.texts == {"so0001-7": "zero nine"}
-    assert Path(second.wavs["so0001-7"]).is_absolute()
+    assert len(second.texts) == 20 and second.texts["so0035-70"] == "zero nine"
+    assert Path(second.wavs["so0035-70"]).is_absolute()
+
+
+def test_the_second_domain_is_divided_by_speaker(fsdd, speechocean, tmp_path):
+    prepare_fsdd(tmp_path, fsdd=fsdd, speechocean=speechocean, scale=SCALE)
+    whole = read_data_dir(tmp_path / "speechocean_test")
+    parts = [read_data_dir(tmp_path / f"speechocean_{name}") for name in ("adapt", "valid", "heldout")]
+    speakers = [set(part.speakers.values()) for part in parts]
+    assert [len(own) for own in speakers] == [4, 1, 5]
+    assert set.union(*speakers) == set(whole.speakers.values())
+    assert {utt_id: path for part in parts for utt_id, path in part.wavs.items()} == whole.wavs
 
 
 def test_the_audio_says_its_text(fsdd, tmp_path):
@@ -84,7 +95,7 @@ def test_second_domain_left_out_later_leaves_no_set_behind(fsdd, speechocean, tm
     prepare_fsdd(tmp_path, fsdd=fsdd, speechocean=speechocean, scale=SCALE)
     prepare_fsdd(tmp_path, fsdd=fsdd, scale=SCALE)
     assert "left out" in caplog.text
-    assert not (tmp_path / "speechocean_test").exists()
+    assert not list(tmp_path.glob("speechocean_*"))
 
 
 def test_every_recording_is_used_before_one_comes_back():

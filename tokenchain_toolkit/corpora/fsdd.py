@@ -9,7 +9,9 @@ never in two sets:
 * ``train``: their takes 5-44;
 * ``unseen_test``: all takes of one speaker who is in no other set;
 * ``speechocean_test``: a second domain, digit strings of speechocean762 (other microphones, connected speech, Mandarin
-  accents), all of it for testing; only where its folder is given.
+  accents, mostly children), all of it for testing; only where its folder is given;
+* ``speechocean_adapt``, ``speechocean_valid``, ``speechocean_heldout``: the same strings divided by speaker (two fifths
+  of the speakers, a tenth, the rest), for adapting to them.
 """
 
 import logging
@@ -31,12 +33,14 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
 RECORDING_RATE = 8000  # of the dataset
-VERSION = 1  # raise it when the same seed gives another corpus
+VERSION = 2  # raise it when the same seed gives another corpus
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEST_TAKES, TRAIN_TAKES, VALID_TAKES = range(5), range(5, 45), range(45, 50)
 ALL_TAKES = range(50)
 STRINGS = {"train": 2500, "valid": 200, "seen_test": 520, "unseen_test": 520}
 SECOND_DOMAIN = "speechocean_test"
+# Its parts, each with the share of the speakers that lie before its own.
+SECOND_DOMAIN_PARTS = {"speechocean_adapt": 0.0, "speechocean_valid": 0.4, "speechocean_heldout": 0.5}
 MAX_DIGITS = 6
 EDGE_SECONDS = 0.06
 PAUSE_SECONDS = (0.05, 0.2)
@@ -79,7 +83,8 @@ def prepare_fsdd(
     speakers = check_recordings(recordings, fsdd, unseen_speaker=unseen_speaker)
     counts = {name: scaled(count, scale) for name, count in STRINGS.items()}
     second = _second_domain_folder(speechocean)
-    names = [*STRINGS, *([SECOND_DOMAIN] if second else [])]
+    second_names = [SECOND_DOMAIN, *SECOND_DOMAIN_PARTS]
+    names = [*STRINGS, *(second_names if second else [])]
     tables = [second / name for name in ("wav.scp", "text", "utt2spk")] if second else []
     config = {"corpus": "fsdd", "version": VERSION, "seed": seed, "scale": scale, "unseen_speaker": unseen_speaker}
     audio = out.resolve() / "wav"
@@ -94,8 +99,10 @@ def prepare_fsdd(
         _write_strings(out / name, audio / name, strings, recordings=recordings, seed=seed)
     if second:
         _write_second_domain(out / SECOND_DOMAIN, audio / SECOND_DOMAIN, source=second)
+        _divide_second_domain(out)
     else:
-        shutil.rmtree(out / SECOND_DOMAIN, ignore_errors=True)  # of an earlier run; its audio is gone with the stamp
+        for name in second_names:
+            shutil.rmtree(out / name, ignore_errors=True)  # of an earlier run; its audio is gone with the stamp
     stamp.finish(also=[out / name for name in names])
     return True
 
@@ -253,6 +260,20 @@ def _write_second_domain(folder: Path, audio: Path, *, source: Path) -> None:
         samples += len(samples_T)
     write_data_dir(folder, wavs=wavs, texts=texts, speakers=owners)
     _log_set(folder, len(wavs), samples)
+
+
+def _divide_second_domain(out: Path) -> None:
+    """Divide the second domain by speaker, the same way every time."""
+    data = read_data_dir(out / SECOND_DOMAIN)
+    speakers = sorted(set(data.speakers.values()))
+    random.Random("fsdd second domain").shuffle(speakers)
+    places = {speaker: index / len(speakers) for index, speaker in enumerate(speakers)}
+    begins = [*SECOND_DOMAIN_PARTS.values(), 1.0]
+    for name, begin, end in zip(SECOND_DOMAIN_PARTS, begins[:-1], begins[1:], strict=True):
+        chosen = [utt_id for utt_id, speaker in data.speakers.items() if begin <= places[speaker] < end]
+        tables = ({utt_id: table[utt_id] for utt_id in chosen} for table in (data.wavs, data.texts, data.speakers))
+        wavs, texts, owners = tables
+        write_data_dir(out / name, wavs=wavs, texts=texts, speakers=owners)
 
 
 def _log_set(folder: Path, utterances: int, samples: int) -> None:
