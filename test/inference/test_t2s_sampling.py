@@ -146,40 +146,48 @@ def tokens_of(found):
 
 
 @torch.no_grad()
-def plain_draws(t2s, batch, *, seed, cap, temperature):
-    """The whole batch, no cache, no retries: what the first draws have to be, without their ends."""
-    generator, rows = torch.Generator().manual_seed(seed), len(batch.text_BL)
-    tokens_BT = torch.zeros(rows, 0, dtype=torch.long)
-    while tokens_BT.shape[1] < cap:
-        history_lengths_B = torch.full((rows,), tokens_BT.shape[1])
+def plain_draws(t2s, batch, *, seed, per_unit, temperature):
+    """No cache, no retries: what the first draws have to be; rows that are done leave once they are half of all."""
+    generator, rows = torch.Generator().manual_seed(seed), list(range(len(batch.text_BL)))
+    caps = [int(per_unit * units) for units in batch.text_lengths_B]
+    tokens = [[] for _ in rows]
+
+    def is_done(row):
+        return t2s.end_id in tokens[row] or len(tokens[row]) > caps[row]
+
+    while rows:
         inputs = t2s.assemble(
-            t2s.embed_text(batch.text_BL),
-            batch.text_lengths_B,
-            batch.prompt_BP,
-            batch.prompt_lengths_B,
-            tokens_BT,
-            history_lengths_B,
+            t2s.embed_text(batch.text_BL[rows]),
+            batch.text_lengths_B[rows],
+            batch.prompt_BP[rows],
+            batch.prompt_lengths_B[rows],
+            torch.tensor([tokens[row] for row in rows], dtype=torch.long),
+            torch.full((len(rows),), len(tokens[rows[0]])),
         )
-        mask_BN = torch.arange(inputs.embeddings_BND.shape[1])[None, :] < inputs.lengths_B[:, None]
-        hidden_BND = t2s.llama(
+        mask_RN = torch.arange(inputs.embeddings_BND.shape[1])[None, :] < inputs.lengths_B[:, None]
+        hidden_RND = t2s.llama(
             inputs_embeds=inputs.embeddings_BND,
-            attention_mask=mask_BN.long(),
+            attention_mask=mask_RN.long(),
             position_ids=inputs.position_BN,
             use_cache=False,
         ).last_hidden_state
-        logits_BK = t2s.head(hidden_BND[torch.arange(rows), inputs.lengths_B - 1])
-        scores_BK, order_BK = (logits_BK / temperature).sort(dim=-1, descending=True)
-        choice_B1 = torch.multinomial(scores_BK.softmax(-1), 1, generator=generator)
-        tokens_BT = torch.cat([tokens_BT, order_BK.gather(1, choice_B1)], dim=1)
-    return tokens_BT
+        logits_RK = t2s.head(hidden_RND[torch.arange(len(rows)), inputs.lengths_B - 1])
+        scores_RK, order_RK = (logits_RK / temperature).sort(dim=-1, descending=True)
+        choice_R1 = torch.multinomial(scores_RK.softmax(-1), 1, generator=generator)
+        for row, token in zip(rows, order_RK.gather(1, choice_R1)[:, 0].tolist(), strict=True):
+            tokens[row].append(token)
+        going = [row for row in rows if not is_done(row)]
+        rows = going if len(going) <= len(rows) // 2 else rows
+    return tokens
 
 
 def test_without_retries_the_draws_are_those_of_a_plain_loop(lively_t2s, batch):
     found = sample(lively_t2s, batch, top_p=1.0, natural=NORMS, **WILD)
-    plain_BT = plain_draws(lively_t2s, batch, seed=0, cap=35, temperature=WILD["temperature"])
-    for speech, plain_T in zip(found, plain_BT.tolist(), strict=True):
+    settings = {"per_unit": WILD["max_frames_per_token"], "temperature": WILD["temperature"]}
+    plain = plain_draws(lively_t2s, batch, seed=0, **settings)
+    for speech, tokens in zip(found, plain, strict=True):
         if speech.semantic_T.tolist() != [lively_t2s.end_id - 1]:
-            assert speech.semantic_T.tolist() == plain_T[: len(speech.semantic_T)]
+            assert speech.semantic_T.tolist() == tokens[: len(speech.semantic_T)]
     assert all(speech.draws == 1 for speech in found) and len({len(speech.semantic_T) for speech in found}) > 2
 
 
@@ -283,8 +291,8 @@ def test_an_id_that_fills_the_window_is_drawn_from_the_whole_distribution():
     config = T2SSamplingConfig(temperature=0.5, top_p=0.5, repetition_share=0.6)
 
     def frequencies(recent):
-        recent = [torch.full((20000,), token) for token in recent]
-        drawn_B = draw(logits_K.expand(20000, 3), recent, config=config, generator=torch.Generator().manual_seed(0))
+        recent_BW = torch.tensor(recent, dtype=torch.long).expand(20000, -1)
+        drawn_B = draw(logits_K.expand(20000, 3), recent_BW, config=config, generator=torch.Generator().manual_seed(0))
         return torch.bincount(drawn_B, minlength=3) / 20000
 
     certain = torch.tensor([1.0, 0.0, 0.0])

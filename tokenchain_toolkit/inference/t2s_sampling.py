@@ -1,6 +1,7 @@
 """Sampling semantic tokens from T2S, batched, with a key-value cache.
 
-Shapes: B utterances, N prompt positions, L text positions, P prefix frames, K semantic clusters, D features.
+Shapes: B utterances, R of them that are still drawn, N prompt positions, L text positions, P prefix frames, W frames
+just before, K semantic clusters, D features.
 """
 
 import math
@@ -127,33 +128,42 @@ def _draw_speech(
     """Draw one utterance for each prompt, of ``caps_B`` frames at most."""
     from transformers import DynamicCache
 
-    inputs_BND, mask_BN, position_BN = _pad_on_the_left(prompt)
+    inputs_RND, mask_RN, position_RN = _pad_on_the_left(prompt)
     cache = DynamicCache(config=t2s.llama.config)
-    drawn: list[torch.Tensor] = []
-    ended_B = torch.zeros(len(caps_B), dtype=torch.bool, device=caps_B.device)
-    lengths_B = caps_B
     # One draw more than the cap, so that an utterance of just so many frames can still end.
-    for step in range(int(caps_B.max()) + 1):
-        hidden_BND = t2s.llama(
-            inputs_embeds=inputs_BND,
-            attention_mask=mask_BN,
-            position_ids=position_BN,
+    steps = int(caps_B.max()) + 1
+    tokens_BT = torch.zeros(len(caps_B), steps, dtype=torch.long, device=caps_B.device)
+    ended_B, lengths_B = torch.zeros_like(caps_B, dtype=torch.bool), caps_B.clone()
+    rows_R = torch.arange(len(caps_B), device=caps_B.device)  # the utterances that are still being drawn
+    for step in range(steps):
+        hidden_RND = t2s.llama(
+            inputs_embeds=inputs_RND,
+            attention_mask=mask_RN,
+            position_ids=position_RN,
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        recent = drawn[-config.repetition_window :] if 0 < config.repetition_window <= len(drawn) else []
-        token_B = draw(t2s.head(hidden_BND[:, -1]), recent, config=config, generator=generator)
-        ends_B = (token_B == t2s.end_id) & ~ended_B & (step <= caps_B)
-        lengths_B = torch.where(ends_B, torch.full_like(lengths_B, step), lengths_B)
-        ended_B |= ends_B
-        drawn.append(token_B)
-        if bool((ended_B | (step >= caps_B)).all()):
+        recent = config.repetition_window if 0 < config.repetition_window <= step else 0
+        recent_RW = tokens_BT[rows_R, step - recent : step]
+        token_R = draw(t2s.head(hidden_RND[:, -1]), recent_RW, config=config, generator=generator)
+        tokens_BT[rows_R, step] = token_R
+        ends_R = (token_R == t2s.end_id) & ~ended_B[rows_R] & (step <= caps_B[rows_R])
+        lengths_B[rows_R[ends_R]] = step
+        ended_B[rows_R[ends_R]] = True
+        going_R = ~ended_B[rows_R] & (step < caps_B[rows_R])
+        count = int(going_R.sum())
+        if count == 0:
             break
-        inputs_BND = t2s.embed_semantic(token_B)[:, None]
-        mask_BN = torch.cat([mask_BN, torch.ones_like(mask_BN[:, :1])], dim=1)
-        position_BN = position_BN[:, -1:] + 1
+        inputs_RND = t2s.embed_semantic(token_R)[:, None]
+        mask_RN = torch.cat([mask_RN, torch.ones_like(mask_RN[:, :1])], dim=1)
+        position_RN = position_RN[:, -1:] + 1
+        if count <= len(rows_R) // 2:  # so that a few long utterances do not carry all others along
+            chosen = going_R.nonzero().squeeze(1)
+            cache.batch_select_indices(chosen)
+            rows_R, inputs_RND = rows_R[chosen], inputs_RND[chosen]
+            mask_RN, position_RN = mask_RN[chosen], position_RN[chosen]
     # A model that ends at once still has to give a frame, which the codec and the ASR need.
-    tokens_BT = torch.stack(drawn, dim=1).clamp_max(t2s.end_id - 1)
+    tokens_BT = tokens_BT.clamp_max(t2s.end_id - 1)
     return [
         SampledSpeech(semantic_T=row[: max(length, 1)], ended=ended)
         for row, length, ended in zip(tokens_BT, lengths_B.tolist(), ended_B.tolist(), strict=True)
@@ -162,7 +172,7 @@ def _draw_speech(
 
 def draw(
     logits_BK: torch.Tensor,
-    recent: list[torch.Tensor] | None = None,
+    recent_BW: torch.Tensor | None = None,
     *,
     config: T2SSamplingConfig,
     generator: torch.Generator,
@@ -174,15 +184,15 @@ def draw(
 
     Args:
         logits_BK: Scores of the ids.
-        recent: Ids drawn in the steps just before, each of shape (B,).
+        recent_BW: Ids drawn in the steps just before; W may be 0.
         config: Temperature, top-k, top-p, repetition_share.
         generator: Source of randomness.
     """
     token_B = _draw_from_the_top(logits_BK, config=config, generator=generator)
-    if not recent:
+    if recent_BW is None or recent_BW.shape[1] == 0:
         return token_B
     whole_B1 = torch.multinomial(logits_BK.float().softmax(-1), 1, generator=generator)
-    share_B = (torch.stack(recent) == token_B).float().mean(dim=0)
+    share_B = (recent_BW == token_B[:, None]).float().mean(dim=1)
     return torch.where(share_B > config.repetition_share, whole_B1.squeeze(1), token_B)
 
 
