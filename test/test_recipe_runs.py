@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,13 +125,43 @@ def test_a_changed_configuration_redoes_its_stage_and_refuses_the_models_of_the_
     assert "semantic.num_clusters: 20 against 21" in done.stdout
 
 
-def test_the_mini_synth_recipe_runs(tmp_path):
+@pytest.fixture(scope="module")
+def mini_synth(tmp_path_factory):
+    """The mini_synth recipe, run on a fiftieth of its sentences."""
     pytest.importorskip("espeakng_loader", reason="left out: mini_synth needs espeakng-loader (make demo installs it)")
-    recipe = copy_of("mini_synth", tmp_path)
+    recipe = copy_of("mini_synth", tmp_path_factory.mktemp("mini_synth"))
     done = run(recipe, "--synth_utts", "2", MINI_SYNTH_SCALE="0.02")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert not missing_results(recipe, sets=["read_test", "talk_test"])
-    check_outputs(recipe, synthesized="read_test")
+    return recipe
+
+
+def test_the_mini_synth_recipe_runs(mini_synth):
+    assert not missing_results(mini_synth, sets=["read_test", "talk_test"])
+    check_outputs(mini_synth, synthesized="read_test")
+
+
+def readme_commands():
+    """The commands of the package that README.md shows, each with its continued lines joined."""
+    shown = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = "\n".join(shown).replace("\\\n", " ").splitlines()
+    return [" ".join(line.split()) for line in lines if line.startswith("python3 -m") and "--help" not in line]
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_what_the_readme_shows_runs_in_the_recipe(mini_synth, command):
+    if "measure_speech" in command:
+        pytest.importorskip("resemblyzer", reason="left out: needs tools/install.sh .venv dev metrics")
+    environment = {**os.environ, "VENV": sys.prefix, "OMP_NUM_THREADS": "1"}
+    script = f"set -eu; . ./path.sh; {command}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=mini_synth,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def test_stages_are_listed_by_number_and_name():

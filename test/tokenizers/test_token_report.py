@@ -40,6 +40,13 @@ def test_options_that_do_not_fit_are_named(arguments, tokenizer_folder, tmp_path
     assert command.main([*arguments[:2], *arguments[4:], "--probes"]) == 1 and "texts of --data" in caplog.text
 
 
+def test_a_set_too_small_for_the_probes_is_reported_without_them(arguments, tmp_path, caplog):
+    assert command.main([*arguments, "--probes"]) == 0
+    assert "left out of the report: the content probe needs ten utterances" in caplog.text
+    [row] = read_json(tmp_path / "out" / "tokens.json")
+    assert "mean run (frames)" in row["measures"] and "content probe, CER" not in row["measures"]
+
+
 def test_units_have_no_times_to_report(arguments, tmp_path, caplog):
     learn_units(tmp_path / "dump", tmp_path / "units", config=UnitsConfig())
     make_units(tmp_path / "units", tmp_path / "dump", tmp_path / "made")

@@ -116,15 +116,23 @@ def _codebooks(folder: Path, dump: TokenDump) -> dict[str, CodebookStatistics]:
 
 
 def _probe(dump: TokenDump, data: DataDir) -> dict[str, Any]:
-    """What the tokens tell of speakers and words."""
+    """What the tokens tell of speakers and words, as far as the set is large enough for it."""
     LOG.info("probes: training them on %d utterances", len(dump))
     tokens = [dump.semantic_of(index) for index in range(len(dump))]
     num_clusters = int(dump.manifest["semantic"]["num_clusters"])
     speakers = [data.speakers[utt_id] for utt_id in dump.utt_ids]
-    accuracy, chance = speaker_probe(tokens, speakers, num_clusters=num_clusters)
     texts = [data.texts[utt_id] for utt_id in dump.utt_ids]
-    content_cer = content_probe(tokens, texts, num_clusters=num_clusters)
-    return {"speaker_accuracy": accuracy, "speaker_chance": chance, "content_cer": content_cer}
+    found: dict[str, Any] = {}
+    try:
+        accuracy, chance = speaker_probe(tokens, speakers, num_clusters=num_clusters)
+        found |= {"speaker_accuracy": accuracy, "speaker_chance": chance}
+    except DataError as error:
+        LOG.warning("left out of the report: %s", error)
+    try:
+        found["content_cer"] = content_probe(tokens, texts, num_clusters=num_clusters)
+    except DataError as error:
+        LOG.warning("left out of the report: %s", error)
+    return found
 
 
 def _listen(sources: TokenSources, dump: TokenDump, data: DataDir, *, max_utts: int) -> dict[str, Any]:
