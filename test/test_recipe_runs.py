@@ -18,7 +18,8 @@ EXCERPTS = ROOT.parent / "shared" / "data"
 TINY = {
     "tokenizer.yaml": {
         "semantic": {"kmeans": {"num_clusters": 20, "max_frames": 4000, "iterations": 3}},
-        "codec": {"codebook_size": 16, "num_quantizers": 2, "max_frames": 2000, "griffin_lim_iterations": 4},
+        "codec": {"codebook_size": 16, "num_quantizers": 2, "max_frames": 2000, "griffin_lim_iterations": 4}
+        | {"head": {"steps": 3, "hidden_dim": 8, "num_layers": 1, "batch_size": 2}},
     },
     "train_asr.yaml": {
         "model": {"embed_dim": 16, "encoder_dim": 16, "encoder_blocks": 1, "cgmlp_units": 16, "cgmlp_kernel": 3}

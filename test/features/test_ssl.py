@@ -8,6 +8,7 @@ import transformers
 
 from tokenchain_toolkit.config.tokenizer import (
     CodecConfig,
+    HeadConfig,
     KmeansConfig,
     SemanticConfig,
     SslConfig,
@@ -183,7 +184,7 @@ def test_a_tokenizer_over_ssl_features_trims_the_codec_to_the_models_frames(fold
             ssl=SslConfig(model=str(folders / "hubert"), layer=2),
             kmeans=KmeansConfig(num_clusters=5, iterations=2),
         ),
-        codec=CodecConfig(num_mels=20, num_quantizers=2, codebook_size=4, iterations=2),
+        codec=CodecConfig(num_mels=20, num_quantizers=2, codebook_size=4, iterations=2, head=HeadConfig(steps=0)),
     )
     learn_tokenizer(config, {"a": str(tmp_path / "a.wav")}, tmp_path / "exp")
     tokenizer = load_tokenizer(tmp_path / "exp")

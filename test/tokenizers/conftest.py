@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tokenchain_toolkit.config.tokenizer import CodecConfig, KmeansConfig, SemanticConfig, TokenizerConfig
+from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, KmeansConfig, SemanticConfig, TokenizerConfig
 from tokenchain_toolkit.tokenizers.learning import learn_tokenizer
 
 
@@ -22,7 +22,14 @@ def sweep(seconds, seed):
 def tiny_config():
     return TokenizerConfig(
         semantic=SemanticConfig(kmeans=KmeansConfig(num_clusters=12, iterations=3)),
-        codec=CodecConfig(num_mels=40, num_quantizers=3, codebook_size=16, iterations=3, griffin_lim_iterations=8),
+        codec=CodecConfig(
+            num_mels=40,
+            num_quantizers=3,
+            codebook_size=16,
+            iterations=3,
+            griffin_lim_iterations=8,
+            head=HeadConfig(steps=0),
+        ),
     )
 
 

@@ -123,6 +123,49 @@ class SemanticConfig:
 
 
 @dataclass
+class HeadConfig:
+    """The spectral codec's head: a network from its log-mel frames to the magnitudes that Griffin-Lim is given.
+
+    Attributes:
+        steps: Updates; 0 does without a head and inverts the mel bands.
+        hidden_dim: Features of its blocks.
+        num_layers: Blocks.
+        kernel_size: Frames that a block's convolution sees, odd.
+        expansion: How many times wider a block is inside.
+        n_fft: FFT size and Hann window in samples of the magnitudes.
+        hop_length: Samples from one frame of the magnitudes to the next; the codec's hop is a multiple of it.
+        batch_size: Segments of an update.
+        segment_frames: The codec's frames in a segment.
+        max_frames: The codec's frames to learn from.
+        lr: Peak learning rate of AdamW.
+        seed: Of the segments and of the initial weights.
+    """
+
+    steps: int = 1500
+    hidden_dim: int = 192
+    num_layers: int = 5
+    kernel_size: int = 7
+    expansion: int = 3
+    n_fft: int = 512
+    hop_length: int = 80
+    batch_size: int = 24
+    segment_frames: int = 48
+    max_frames: int = 200_000
+    lr: float = 2e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        counts = (self.hidden_dim, self.num_layers, self.expansion, self.batch_size, self.segment_frames)
+        if self.steps < 0 or min(*counts, self.max_frames) < 1 or self.lr <= 0:
+            raise ConfigError("codec.head: every count and lr must be positive, and steps positive or 0")
+        if self.kernel_size % 2 == 0:
+            raise ConfigError(f"codec.head.kernel_size={self.kernel_size} must be odd")
+        if self.n_fft % 2 or self.hop_length % 2 or self.n_fft < self.hop_length:
+            raise ConfigError("codec.head: n_fft and hop_length must be even, and n_fft at least hop_length")
+
+
+@dataclass
 class CodecConfig:
     """Acoustic codec: learned residual k-means on log-mel frames decoded by Griffin-Lim, or a pretrained one.
 
@@ -139,6 +182,7 @@ class CodecConfig:
         max_frames: Frames to learn from.
         iterations: Most k-means passes per level.
         seed: Of the initial centroids.
+        head: Network before Griffin-Lim.
         griffin_lim_iterations: Phase reconstruction steps when decoding.
         griffin_lim_momentum: 0 for plain Griffin-Lim, below 1.
     """
@@ -154,6 +198,7 @@ class CodecConfig:
     max_frames: int = 200_000
     iterations: int = 30
     seed: int = 0
+    head: HeadConfig = field(default_factory=HeadConfig)
     griffin_lim_iterations: int = 48
     griffin_lim_momentum: float = 0.99
 
@@ -198,3 +243,6 @@ class TokenizerConfig:
         for name, n_fft in (("semantic.mfcc", self.semantic.mfcc.n_fft), ("codec", self.codec.n_fft)):
             if n_fft % 2 or n_fft < self.hop_length:
                 raise ConfigError(f"{name}.n_fft={n_fft} must be even and at least hop_length={self.hop_length}")
+        head = self.codec.head
+        if head.steps and self.hop_length % head.hop_length:
+            raise ConfigError(f"codec.head.hop_length={head.hop_length} must divide hop_length={self.hop_length}")

@@ -23,19 +23,20 @@ def magnitude_spectrogram(
     """Magnitudes of the short-time Fourier transform.
 
     Args:
-        samples_N: Mono audio, shape (N,).
+        samples_N: Mono audio, shape (N,) or, for utterances of equal length, (B, N).
         hop_length: Samples per frame, even.
         window_N: Analysis window, at most ``n_fft`` samples.
         n_fft: Samples per transform, even, at least ``hop_length``.
 
     Returns:
-        Shape (T, n_fft // 2 + 1) with T = ceil(N / hop_length).
+        Shape (T, n_fft // 2 + 1), behind B if there is one, with T = ceil(N / hop_length).
     """
     import torch
 
-    frames = num_frames(len(samples_N), hop_length=hop_length)
+    length = samples_N.shape[-1]
+    frames = num_frames(length, hop_length=hop_length)
     before = (n_fft - hop_length) // 2
-    after = frames * hop_length - len(samples_N) + before
+    after = frames * hop_length - length + before
     padded = torch.nn.functional.pad(samples_N, (before, after))
     spectrum_FT = torch.stft(
         padded,
@@ -46,7 +47,7 @@ def magnitude_spectrogram(
         center=False,
         return_complex=True,
     )
-    return spectrum_FT.abs().T
+    return spectrum_FT.abs().mT
 
 
 def mel_matrix(*, n_fft: int, num_mels: int, sample_rate: int) -> torch.Tensor:

@@ -67,7 +67,7 @@ def load_codec(config: CodecConfig, folder: Path, *, device: str = "cpu") -> Cod
     if config.kind == SPECTRAL_RVQ:
         from tokenchain_toolkit.tokenizers.spectral_rvq import load_spectral_rvq
 
-        return load_spectral_rvq(folder / CODEC)
+        return load_spectral_rvq(folder / CODEC, head=config.head)
     if config.kind == SPEECH_TOKENIZER:
         from tokenchain_toolkit.tokenizers.speech_tokenizer import SpeechTokenizerCodec
 

@@ -16,13 +16,22 @@ from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.features.interface import FeatureExtractor, build_features
 from tokenchain_toolkit.files import write_json
 from tokenchain_toolkit.tokenizers.codec import CODEC, SPECTRAL_RVQ, load_codec
+from tokenchain_toolkit.tokenizers.head_training import HeadExample, train_head
 from tokenchain_toolkit.tokenizers.kmeans import Kmeans, KmeansLearner, seed_stability
-from tokenchain_toolkit.tokenizers.spectral_rvq import LogMel, learn_spectral_rvq, spectral_settings
+from tokenchain_toolkit.tokenizers.spectral_rvq import (
+    HEAD,
+    LogMel,
+    SpectralRvq,
+    learn_spectral_rvq,
+    new_head,
+    save_head,
+    spectral_settings,
+)
 from tokenchain_toolkit.tokenizers.tokenizer import CONFIG, KMEANS, MANIFEST, tokenizer_manifest
 
 LOG = logging.getLogger(__name__)
 LEARNING = "learning.json"
-CHECKPOINT = "kmeans.partial.safetensors"
+CHECKPOINT, HEAD_CHECKPOINT = "kmeans.partial.safetensors", "codec_head.partial"
 BYTES = 4  # of a feature
 COPIES = 2  # of a block while it is put together
 STABILITY_FRAMES = 20_000
@@ -56,7 +65,7 @@ def learn_tokenizer(config: TokenizerConfig, wavs: Mapping[str, str], out: Path,
     codec = None
     if config.codec.enabled:
         if config.codec.kind == SPECTRAL_RVQ:
-            facts["codec_error_db"] = _learn_codec(config, reader, out)
+            facts |= _learn_codec(config, reader, out, device=device)
         codec = load_codec(config.codec, out, device=device)
     save_config(config, out / CONFIG)
     write_json(out / LEARNING, facts)
@@ -64,15 +73,32 @@ def learn_tokenizer(config: TokenizerConfig, wavs: Mapping[str, str], out: Path,
     (out / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _learn_codec(config: TokenizerConfig, reader: "_Reader", out: Path) -> list[float]:
-    """Learn the spectral codec and write it; returns its error in dB by the number of quantizers used."""
+def _learn_codec(config: TokenizerConfig, reader: "_Reader", out: Path, *, device: str) -> dict[str, Any]:
+    """Learn the spectral codec and its head, write them, and tell how far off they are."""
     log_mel_NM = _codec_frames(config, reader)
     LOG.info("codec: %d quantizers from %d frames", config.codec.num_quantizers, len(log_mel_NM))
     codec = learn_spectral_rvq(log_mel_NM, config)
     errors = codec.distortions(log_mel_NM)
     LOG.info("codec: log-mel error in dB by quantizers used: %s", ", ".join(f"{error:.2f}" for error in errors))
     codec.save(out / CODEC)
-    return errors
+    facts: dict[str, Any] = {"codec_error_db": errors}
+    settings = config.codec.head
+    if settings.steps:
+        head = new_head(settings, codec.settings)
+        examples = _head_examples(config, codec, reader)
+        facts["head_loss"] = train_head(
+            head, examples, config=settings, checkpoint=out / HEAD_CHECKPOINT, device=device
+        )
+        save_head(out / HEAD, head)
+        (out / HEAD_CHECKPOINT).unlink(missing_ok=True)
+    return facts
+
+
+def _head_examples(config: TokenizerConfig, codec: SpectralRvq, reader: "_Reader") -> list[HeadExample]:
+    """Speech for the head, up to ``codec.head.max_frames``."""
+    wanted = config.codec.head.max_frames * config.hop_length
+    stream = reader.frames(lambda samples_N: samples_N, position=0, wanted=wanted, label="codec's head")
+    return [HeadExample(codec.dequantize(codec.encode(samples_N)), samples_N) for _, samples_N in stream]
 
 
 class _Reader:

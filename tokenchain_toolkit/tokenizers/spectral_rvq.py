@@ -1,4 +1,4 @@
-"""Acoustic codec without a neural network: residual k-means on log-mel frames, and Griffin-Lim back to audio.
+"""Acoustic codec that is learned in minutes: residual k-means on log-mel frames, a small network and Griffin-Lim back.
 
 Shapes: N samples, T frames, F frequency bins, M mel bands, Q quantizers, K codebook entries.
 """
@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.config.tokenizer import HeadConfig, TokenizerConfig
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.features.framing import magnitude_spectrogram, mel_matrix
 from tokenchain_toolkit.files import atomic_path
 from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, check_codes
 from tokenchain_toolkit.tokenizers.griffin_lim import griffin_lim, invert_mel
 from tokenchain_toolkit.tokenizers.kmeans import Kmeans, learn_kmeans
+from tokenchain_toolkit.tokenizers.spectral_head import SpectralHead
+
+HEAD = "codec_head.safetensors"  # beside the codebooks
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,16 @@ def spectral_settings(config: TokenizerConfig) -> SpectralSettings:
 
 
 class LogMel:
-    """Log-mel frames of audio, and audio from log-mel frames."""
+    """Log-mel frames of audio, and audio from log-mel frames.
 
-    def __init__(self, settings: SpectralSettings):
+    Args:
+        settings: Analysis and synthesis.
+        head: Network that gives finer magnitudes; without it, the mel bands are inverted.
+    """
+
+    def __init__(self, settings: SpectralSettings, head: SpectralHead | None = None):
         self.settings = settings
+        self.head = head
         self._window_N = torch.hann_window(settings.n_fft)
         self._mel_FM = mel_matrix(n_fft=settings.n_fft, num_mels=settings.num_mels, sample_rate=settings.sample_rate)
 
@@ -68,11 +77,18 @@ class LogMel:
 
     def synthesize(self, log_mel_TM: np.ndarray) -> np.ndarray:
         """Audio of T * hop samples, float32."""
-        magnitudes_TF = invert_mel(torch.from_numpy(log_mel_TM).exp(), self._mel_FM)
+        log_mel = torch.from_numpy(log_mel_TM)
+        if self.head is None:
+            window_N, hop_length = self._window_N, self.settings.hop_length
+            magnitudes_TF = invert_mel(log_mel.exp(), self._mel_FM)
+        else:
+            window_N, hop_length = self.head.get_buffer("window_N"), self.head.config.hop_length
+            with torch.inference_mode():
+                magnitudes_TF = self.head(log_mel[None])[0].exp()
         return griffin_lim(
             magnitudes_TF,
-            window_N=self._window_N,
-            hop_length=self.settings.hop_length,
+            window_N=window_N,
+            hop_length=hop_length,
             iterations=self.settings.griffin_lim_iterations,
             momentum=self.settings.griffin_lim_momentum,
         ).numpy()
@@ -84,18 +100,19 @@ class SpectralRvq:
     Args:
         codebooks_QKM: float32; entry 0 of the first axis quantizes the frames, each next one what the former left.
         settings: Analysis and synthesis.
+        head: Network that decoding goes through; None inverts the mel bands.
     """
 
-    def __init__(self, codebooks_QKM: np.ndarray, settings: SpectralSettings):
+    def __init__(self, codebooks_QKM: np.ndarray, settings: SpectralSettings, head: SpectralHead | None = None):
         self.codebooks_QKM = codebooks_QKM
         self.settings = settings
         self.num_quantizers, self.codebook_size, _ = codebooks_QKM.shape
         self.sample_rate = settings.sample_rate
         self.frame_rate = settings.sample_rate / settings.hop_length
-        self.log_mel = LogMel(settings)
+        self.log_mel = LogMel(settings, head)
 
     def describe(self) -> dict[str, Any]:
-        """A hash of the codebooks; the settings lie in their file and change with them."""
+        """A hash of the codebooks; the settings lie in their file. The head is left out: no code depends on it."""
         return {"weights_sha256": hashlib.sha256(self._content()).hexdigest()}
 
     def codebooks(self) -> list[np.ndarray]:
@@ -156,8 +173,12 @@ class SpectralRvq:
         return save({"codebooks": self.codebooks_QKM}, metadata={"codec": facts})
 
 
-def load_spectral_rvq(path: Path) -> SpectralRvq:
-    """Read ``codec.safetensors``.
+def load_spectral_rvq(path: Path, *, head: HeadConfig | None = None) -> SpectralRvq:
+    """Read ``codec.safetensors`` and, beside it, ``codec_head.safetensors``.
+
+    Args:
+        path: The codebooks.
+        head: Sizes of the head; None, or no steps, for a codec without one.
 
     Raises:
         DataError: It is missing, damaged or of another kind.
@@ -173,9 +194,41 @@ def load_spectral_rvq(path: Path) -> SpectralRvq:
                 raise DataError(
                     f"{path}: a codec of kind {facts.get('kind')}, not {SPECTRAL_RVQ}; run learn_tokenizer again"
                 )
-            return SpectralRvq(archive.get_tensor("codebooks"), SpectralSettings(**facts["settings"]))
+            codebooks_QKM, settings = archive.get_tensor("codebooks"), SpectralSettings(**facts["settings"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); run learn_tokenizer again with --overwrite") from error
+    network = _load_head(path.with_name(HEAD), head, settings) if head and head.steps else None
+    return SpectralRvq(codebooks_QKM, settings, network)
+
+
+def _load_head(path: Path, config: HeadConfig, settings: SpectralSettings) -> SpectralHead:
+    """Read ``codec_head.safetensors``."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise DataError(f"{path} is missing; run learn_tokenizer")
+    head = new_head(config, settings)
+    try:
+        head.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise DataError(f"{path} does not fit its configuration ({error}); run learn_tokenizer again") from error
+    return head.eval()
+
+
+def new_head(config: HeadConfig, settings: SpectralSettings) -> SpectralHead:
+    """A head of random weights, the same for the same seed."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(config.seed)
+        return SpectralHead(config, num_mels=settings.num_mels, hop_length=settings.hop_length)
+
+
+def save_head(path: Path, head: SpectralHead) -> None:
+    """Write ``codec_head.safetensors``."""
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in head.state_dict().items()}, temporary)
 
 
 def learn_spectral_rvq(log_mel_NM: np.ndarray, config: TokenizerConfig) -> SpectralRvq:

@@ -1,0 +1,112 @@
+"""Training of the spectral codec's head on segments of speech. Shapes: T frames, M mel bands, N samples, B segments."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tokenchain_toolkit.config.tokenizer import HeadConfig
+from tokenchain_toolkit.files import atomic_path
+from tokenchain_toolkit.tokenizers.spectral_head import SpectralHead
+
+LOG = logging.getLogger(__name__)
+CHECKPOINT_STEPS = 200
+GRADIENT_CLIP = 5.0
+WEIGHT_DECAY = 0.01
+WARMUP_SHARE = 0.05  # of the updates
+
+
+@dataclass(frozen=True)
+class HeadExample:
+    """One utterance: log-mel frames (T, M) as the codec gives them back, and the audio (N,) they come from."""
+
+    log_mel_TM: np.ndarray
+    samples_N: np.ndarray
+
+
+def train_head(
+    head: SpectralHead, examples: Sequence[HeadExample], *, config: HeadConfig, checkpoint: Path, device: str = "cpu"
+) -> float:
+    """Train ``config.steps`` updates, going on from ``checkpoint`` if it is there.
+
+    The segments of an update depend on the seed and its number alone, so that a run that was killed equals a whole one.
+
+    Args:
+        head: Changed in place.
+        examples: Speech; utterances shorter than a segment are not used, unless all are.
+        config: Steps, batches, learning rate, seed.
+        checkpoint: Where the state goes every so many updates.
+        device: Torch device to train on.
+
+    Returns:
+        Mean loss of the last ``CHECKPOINT_STEPS`` updates that this call made, NaN if it made none.
+    """
+    from tqdm import tqdm
+
+    frames = min(config.segment_frames, max(len(example.log_mel_TM) for example in examples))
+    examples = [example for example in examples if len(example.log_mel_TM) >= frames]
+    head.set_scale(torch.from_numpy(np.concatenate([example.log_mel_TM for example in examples])))
+    head.to(device).train()
+    optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, betas=(0.8, 0.99), weight_decay=WEIGHT_DECAY)
+    done = _resume(head, optimizer, checkpoint)
+    losses: list[float] = []
+    with tqdm(total=config.steps, initial=done, desc="codec's head", unit=" steps", disable=None) as progress:
+        for step in range(done, config.steps):
+            log_mel_BTM, samples_BN = _segments(examples, frames, step, config, hop_length=head.hop_length)
+            for group in optimizer.param_groups:
+                group["lr"] = _learning_rate(config, step)
+            loss = head.compute_loss(log_mel_BTM.to(device), samples_BN.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(head.parameters(), GRADIENT_CLIP)
+            optimizer.step()
+            losses = [*losses[-CHECKPOINT_STEPS + 1 :], float(loss.detach())]
+            progress.update(1)
+            if (step + 1) % CHECKPOINT_STEPS == 0:
+                progress.set_postfix(loss=f"{np.mean(losses):.3f}")
+                _save(head, optimizer, step + 1, checkpoint)
+    head.cpu().eval()
+    return float(np.mean(losses)) if losses else math.nan
+
+
+def _segments(
+    examples: Sequence[HeadExample], frames: int, step: int, config: HeadConfig, *, hop_length: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Segments of equal length, longer utterances drawn more often: frames (B, T, M) and audio (B, N)."""
+    generator = np.random.default_rng((config.seed, step))
+    lengths = np.array([len(example.log_mel_TM) for example in examples])
+    chosen = generator.choice(len(examples), config.batch_size, p=lengths / lengths.sum())
+    starts = (generator.random(config.batch_size) * (lengths[chosen] - frames + 1)).astype(int)
+    log_mel, samples = [], []
+    for index, start in zip(chosen, starts, strict=True):
+        example = examples[index]
+        piece_N = example.samples_N[start * hop_length : (start + frames) * hop_length]
+        log_mel.append(example.log_mel_TM[start : start + frames])
+        samples.append(np.pad(piece_N, (0, frames * hop_length - len(piece_N))))
+    return torch.from_numpy(np.stack(log_mel)), torch.from_numpy(np.stack(samples))
+
+
+def _learning_rate(config: HeadConfig, step: int) -> float:
+    """Linear warm-up, then half a cosine down to nothing."""
+    rising = min((step + 1) / (WARMUP_SHARE * config.steps), 1.0)
+    return config.lr * rising * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+
+
+def _save(head: SpectralHead, optimizer: torch.optim.Optimizer, step: int, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        torch.save({"head": head.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temporary)
+
+
+def _resume(head: SpectralHead, optimizer: torch.optim.Optimizer, path: Path) -> int:
+    """Updates that a run before has made; 0 if there is nothing to go on from."""
+    if not path.is_file():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    head.load_state_dict(state["head"])
+    optimizer.load_state_dict(state["optimizer"])
+    LOG.info("codec's head: going on after %d updates", state["step"])
+    return int(state["step"])
