@@ -220,7 +220,8 @@ def new_head(config: HeadConfig, settings: SpectralSettings) -> SpectralHead:
     """A head of random weights, the same for the same seed."""
     with torch.random.fork_rng([]):
         torch.manual_seed(config.seed)
-        return SpectralHead(config, num_mels=settings.num_mels, hop_length=settings.hop_length)
+        mel_FM = mel_matrix(n_fft=settings.n_fft, num_mels=settings.num_mels, sample_rate=settings.sample_rate)
+        return SpectralHead(config, mel_FM=mel_FM, hop_length=settings.hop_length)
 
 
 def save_head(path: Path, head: SpectralHead) -> None:
