@@ -62,7 +62,7 @@ def missing_results(recipe, *, sets):
     expected = {("chain_st_argmax", name, "wer_change") for name in sets}
     for experiment in ("asr", "chain_baseline", "chain_st_argmax"):
         expected |= {(experiment, name, metric) for name in sets for metric in ("wer", "cer")}
-    expected.add(("codec", sets[0], "resynthesis_wer"))
+    expected |= {("codec", sets[0], "resynthesis_wer"), ("s2a", sets[0], "s2a_wer")}
     for experiment in ("chain_baseline", "chain_st_argmax"):
         expected |= {(experiment, sets[0], metric) for metric in ("t2s_wer", "synthesis_wer")}
     return expected - {(row["experiment"], row["set"], row["metric"]) for row in rows}
@@ -75,8 +75,18 @@ def check_outputs(recipe, *, synthesized):
     for experiment in ("chain_baseline", "chain_st_argmax"):
         (wav, *_) = sorted((recipe / "exp" / experiment / f"synth_{synthesized}" / "wav").glob("*.wav"))
         assert soundfile.info(wav).samplerate == 16000
-    assert "chain_st_argmax" in (recipe / "RESULTS.md").read_text()
+    results = (recipe / "RESULTS.md").read_text()
+    assert "chain_st_argmax" in results and "## Faults of T2S" in results
     assert "<audio" in (recipe / "report.html").read_text()
+    ladder = json.loads((recipe / "exp" / f"ladder_{synthesized}" / "ladder.json").read_text())
+    assert [rung["name"] for rung in ladder["rungs"]] == [
+        "natural",
+        "codec",
+        "s2a",
+        "chain_baseline",
+        "chain_st_argmax",
+    ]
+    assert {rung["figures"]["wer"]["n"] for rung in ladder["rungs"]} == {ladder["num_utts"]} == {2}
 
 
 def made(recipe):

@@ -14,7 +14,7 @@ from tokenchain_toolkit.data.token_dump import read_dump
 from tokenchain_toolkit.errors import TokenizerMismatchError
 from tokenchain_toolkit.inference.generation import generate_dump
 from tokenchain_toolkit.inference.recognition import recognise_dump
-from tokenchain_toolkit.inference.vocoding import predict_codes
+from tokenchain_toolkit.inference.s2a_decoding import predict_codes
 
 
 def recognise(model, dump, out):
@@ -43,15 +43,57 @@ def test_speech_cut_at_the_cap_is_listed(recipe, trained_t2s, tmp_path):
     assert cut.lengths.tolist() == [len(texts[utt_id]) + 1 for utt_id in cut.utt_ids]
 
 
+def norms_of(recipe):
+    return {"norms_data": recipe.root / "data", "norms_dump": recipe.root / "dump"}
+
+
 @pytest.mark.parametrize(("retries", "draws"), [(0, 8), (2, 24)])
 def test_what_was_drawn_again_and_what_is_still_bad_is_written(recipe, trained_t2s, tmp_path, retries, draws):
     config = T2SSamplingConfig(temperature=0.5, max_frames_per_token=1.0, retries=retries)
-    generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", tmp_path / "cut", config=config)
+    folders = (recipe.root / "data", recipe.root / "dump", tmp_path / "cut")
+    generate_dump(trained_t2s, *folders, config=config, **norms_of(recipe))
     cut = read_dump(tmp_path / "cut")
     found = json.loads((tmp_path / "cut" / "retries.json").read_text())
     assert {utt_id for utt_id, faults in found["bad"].items() if "unended" in faults} == set(cut.utt_ids)
-    again = 8 if retries else 0
-    assert (found["num_utts"], found["drawn_again"], found["draws"], found["num_bad"]) == (8, again, draws, 8)
+    assert (found["num_utts"], found["drawn_again"], found["draws"]) == (8, 8 if retries else 0, draws)
+    for counts in found["bad_utts"].values():
+        assert counts["any"] == counts["unended"] == counts["length"] == 8 > counts["loop"]
+
+
+def test_drawing_again_leaves_fewer_bad_ones_than_there_were(recipe, trained_t2s, tmp_path):
+    folders = (recipe.root / "data", recipe.root / "dump", tmp_path / "spoken")
+    config = T2SSamplingConfig(temperature=1.6, top_p=1.0, retries=20)
+    generate_dump(trained_t2s, *folders, config=config, **norms_of(recipe))
+    found = json.loads((tmp_path / "spoken" / "retries.json").read_text())
+    first, kept = (found["bad_utts"][draw]["any"] for draw in ("first_draw", "kept_draw"))
+    assert first == found["drawn_again"] > kept == len(found["bad"])
+
+
+def test_norms_are_those_of_the_set_that_is_named(recipe, manifest, trained_t2s, tmp_path):
+    dump = read_dump(recipe.root / "dump")
+    slow = {utt_id: np.repeat(dump.semantic_of(index), 2) for index, utt_id in enumerate(dump.utt_ids)}
+    texts = list(read_data_dir(recipe.root / "data").texts.values())
+    added = recipe.add_set("slow_", texts, manifest=manifest, spoken=slow)
+    config = T2SSamplingConfig(temperature=0.0)
+    found = []
+    for folders in (norms_of(recipe), {"norms_data": added["train_data"], "norms_dump": added["train_dump"]}, {}):
+        out = tmp_path / str(len(found))
+        generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", out, config=config, **folders)
+        found.append(json.loads((out / "retries.json").read_text()))
+    own, slower, none = (each["natural_norms"] for each in found)
+    assert slower["frames_per_token"] == pytest.approx(2 * own["frames_per_token"]) and own["frames_per_token"] > 5
+    assert slower["learned_from"] == str(added["train_dump"])
+    assert none == {"frames_per_token": 0.0, "extra_frames": 0.0, "longest_loop": 0, "learned_from": None}
+    assert [each["bad_utts"]["kept_draw"]["length"] for each in found] == [0, 8, 0]
+
+
+def test_half_of_the_norms_is_refused(recipe, trained_t2s, tmp_path, caplog):
+    from tokenchain_toolkit.bin.decode_t2s import main
+
+    folders = {"model": trained_t2s, "data": recipe.root / "data", "dump": recipe.root / "dump", "out": tmp_path / "x"}
+    folders["norms_dump"] = recipe.root / "dump"
+    assert main([f"--{name}={folder}" for name, folder in folders.items()]) == 1
+    assert "--norms_dump and --norms_data belong together" in caplog.text and not (tmp_path / "x").exists()
 
 
 def test_speech_that_ended_may_be_bad_too(recipe, trained_t2s, tmp_path):
@@ -66,7 +108,8 @@ def test_good_speech_is_not_drawn_again(recipe, trained_t2s, tmp_path):
     spoken = []
     for retries in (0, 3):
         config, out = T2SSamplingConfig(temperature=0.1, retries=retries, batch_size=3), tmp_path / str(retries)
-        generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", out, config=config)
+        folders = (recipe.root / "data", recipe.root / "dump", out)
+        generate_dump(trained_t2s, *folders, config=config, **norms_of(recipe))
         found = json.loads((out / "retries.json").read_text())
         assert (found["drawn_again"], found["draws"], found["bad"]) == (0, 8, {})
         spoken.append(read_dump(out).semantic.tolist())

@@ -25,7 +25,7 @@ from tokenchain_toolkit.metrics.mel_cepstral_distance import (
 from tokenchain_toolkit.metrics.natural_comparison import measure_against_natural
 from tokenchain_toolkit.metrics.recognised_words import measure_words
 from tokenchain_toolkit.metrics.score_rows import read_score_rows
-from tokenchain_toolkit.metrics.speaker_similarity import measure_similarity
+from tokenchain_toolkit.metrics.speaker_similarity import VoicePrints, measure_similarity
 from tokenchain_toolkit.metrics.voices import Voices, choose_voices
 from tokenchain_toolkit.report.results import collect_rows
 
@@ -167,7 +167,7 @@ def test_voices_are_of_the_speaker_and_of_another_and_always_the_same(corpus):
 def test_speech_is_nearer_to_its_own_speaker_and_what_is_silent_is_named(corpus):
     speech = speech_of(corpus)
     own, other, nearer = measure_similarity(
-        speech, choose_voices(speech.wavs, speech.natural, prompts=None), PitchEncoder(), prompted=False
+        speech, choose_voices(speech.wavs, speech.natural, prompts=None), VoicePrints(PitchEncoder()), prompted=False
     )
     assert nearer.interval().value == 1 and own.interval().value > 0.95 > 0.5 > other.interval().value
     assert nearer.metric == "pitch_nearer_to_own" and nearer.num_utts == 9
@@ -177,13 +177,13 @@ def test_speech_is_nearer_to_its_own_speaker_and_what_is_silent_is_named(corpus)
     assert "shorter than 0.1 s" in own.left_out[SHORT]
     swapped = {utt_id: "a-0" if utt_id[0] == "b" else "b-0" for utt_id in speech.wavs}
     voices = choose_voices(speech.wavs, speech.natural, prompts=swapped)
-    assert measure_similarity(speech, voices, PitchEncoder(), prompted=True)[2].interval().value < 0.5
+    assert measure_similarity(speech, voices, VoicePrints(PitchEncoder()), prompted=True)[2].interval().value < 0.5
 
 
 def test_a_lonely_speaker_has_nobody_to_be_told_from(corpus):
     speech = speech_of(corpus, "data/test")
     voices = {utt_id: Voices(speech.wavs["a-0"], None) for utt_id in speech.wavs} | {"c-3": "is alone"}
-    own, other, nearer = measure_similarity(speech, voices, PitchEncoder(), prompted=True)
+    own, other, nearer = measure_similarity(speech, voices, VoicePrints(PitchEncoder()), prompted=True)
     assert own.num_utts == 11 and other.num_utts == nearer.num_utts == 0
     assert "no other speaker" in nearer.left_out["a-1"] and own.left_out == {"c-3": "c-3 is alone"}
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tokenchain_toolkit.bin import report
+from tokenchain_toolkit.data.kaldi import write_table
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_text
 from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows
@@ -139,6 +140,14 @@ def test_players_keep_within_the_size_limit(recipe):
 def test_players_hold_the_natural_recording_first(recipe):
     utterance = read_players(inputs(recipe), ReportConfig())[0].utterances[0]
     assert [source for source, _ in utterance.players] == ["natural", "t2s"]
+
+
+def test_what_every_system_has_spoken_is_played(recipe):
+    wavs = {utt_id: f"data/read/wav/{utt_id}.wav" for utt_id in ("u3", "u5")}
+    write_table(recipe / "exp/s2a/synth_read/wav.scp", wavs)
+    (played,) = read_players(inputs(recipe), ReportConfig())
+    assert [each.utt_id for each in played.utterances] == ["u3", "u5"] and played.num_synthesized == 2
+    assert [source for source, _ in played.utterances[0].players] == ["natural", "s2a", "t2s"]
 
 
 def test_spread_covers_the_whole_list():

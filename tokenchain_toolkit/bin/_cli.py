@@ -51,6 +51,28 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="torch device of the jobs, such as cuda")
 
 
+def add_norms_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that lets T2S draw again what is unlike natural speech."""
+    parser.add_argument(
+        "--norms_dump",
+        type=Path,
+        help="natural tokens of the training or validation set: with retries, what is far off their lengths or loops "
+        "more than they do is drawn again",
+    )
+    parser.add_argument("--norms_data", type=Path, help="Kaldi directory of the same utterances")
+
+
+def norms_inputs(arguments: argparse.Namespace) -> list[Path]:
+    """The files behind the options of ``add_norms_options``.
+
+    Raises:
+        ConfigError: One of the two is given without the other.
+    """
+    if (arguments.norms_dump is None) != (arguments.norms_data is None):
+        raise ConfigError("--norms_dump and --norms_data belong together: name the tokens and the transcripts of a set")
+    return [arguments.norms_dump / ".done", arguments.norms_data / "text"] if arguments.norms_dump else []
+
+
 def workers_from(arguments: argparse.Namespace) -> Any:
     """The ``Workers`` that ``add_worker_options`` describes."""
     from tokenchain_toolkit.data.shards import Workers

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenchain_toolkit.bin._cli import run_command, stage_parser
+from tokenchain_toolkit.bin._cli import add_norms_options, norms_inputs, run_command, stage_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -13,7 +13,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = stage_parser(__doc__ or "")
     parser.add_argument("--model", type=Path, required=True, help="T2S model folder, such as exp/chain_st_argmax/t2s")
     parser.add_argument("--data", type=Path, required=True, help="Kaldi directory with the transcripts")
-    parser.add_argument("--dump", type=Path, required=True, help="natural tokens of the set, for prompts and norms")
+    parser.add_argument("--dump", type=Path, required=True, help="natural tokens of the set, for prompts")
+    add_norms_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the dump of drawn tokens")
     parser.add_argument("--device", default="cpu", help="torch device, such as cuda")
     return run_command(run, parser, argv)
@@ -28,10 +29,18 @@ def run(arguments: argparse.Namespace) -> None:
 
     config = load_config(T2SSamplingConfig, arguments.config, arguments.overrides)
     inputs = [arguments.model / "model.safetensors", arguments.data / "text", arguments.dump / ".done"]
+    inputs += norms_inputs(arguments)
     make_output(
         arguments.out,
         lambda: generate_dump(
-            arguments.model, arguments.data, arguments.dump, arguments.out, config=config, device=arguments.device
+            arguments.model,
+            arguments.data,
+            arguments.dump,
+            arguments.out,
+            config=config,
+            norms_data=arguments.norms_data,
+            norms_dump=arguments.norms_dump,
+            device=arguments.device,
         ),
         inputs=inputs,
         config=config_dict(config),

@@ -97,6 +97,7 @@ class Example:
     prompt_P: np.ndarray
     codes_TQ: np.ndarray | None = None
     prompt_codes_PQ: np.ndarray | None = None
+    prompt_id: str = ""
 
 
 class TokenDataset(Dataset[Example]):
@@ -145,6 +146,7 @@ class TokenDataset(Dataset[Example]):
             prompt_P=dump.semantic_of(prompt)[start:stop],
             codes_TQ=dump.codes_of(index) if has_codes else None,
             prompt_codes_PQ=dump.codes_of(prompt)[start:stop] if has_codes else None,
+            prompt_id=dump.utt_ids[prompt],
         )
 
     def _prompt(self, index: int) -> tuple[int, int, int]:

@@ -3,15 +3,44 @@
 Shapes: B utterances, N frames of prompt and target together, Q quantizers, K codes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from tokenchain_toolkit.config.s2a import S2ADecodingConfig
+from tokenchain_toolkit.data.dataset import Example, collate
 from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.models.batch import join_prompt
 from tokenchain_toolkit.models.mask_schedule import masked_counts
 from tokenchain_toolkit.models.s2a import S2AModel, hide_prompt, mask_codes
 from tokenchain_toolkit.models.straight_through import gumbel_noise
+
+
+def predict_codes(s2a: S2AModel, examples: Sequence[Example], *, config: S2ADecodingConfig) -> list[np.ndarray]:
+    """Acoustic codes (T, Q) of each example by S2A, batched over examples of similar length.
+
+    Args:
+        s2a: In evaluation mode.
+        examples: Semantic tokens with a prompt; their own codes are not looked at.
+        config: Passes, temperature, batch size and seed.
+    """
+    device = s2a.heads.device
+    generator = torch.Generator(device=device).manual_seed(config.seed)
+    order = np.argsort([len(example.semantic_T) for example in examples], kind="stable")
+    found: dict[int, np.ndarray] = {}
+    for start in range(0, len(order), config.batch_size):
+        chosen = order[start : start + config.batch_size]
+        batch = collate([examples[index] for index in chosen]).to(device)
+        semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+        codes_BNQ = decode_codes(
+            s2a, semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, config=config, generator=generator
+        )
+        bounds = zip(chosen, batch.prompt_lengths_B.tolist(), lengths_B.tolist(), codes_BNQ.cpu(), strict=True)
+        for index, first, last, codes_NQ in bounds:
+            found[int(index)] = codes_NQ[first:last].numpy().astype(np.int16)
+    return [found[index] for index in range(len(examples))]
 
 
 @torch.no_grad()

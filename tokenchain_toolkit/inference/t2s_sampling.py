@@ -14,7 +14,7 @@ from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms, longest_loop
 from tokenchain_toolkit.models.t2s import T2SInput, T2SModel
 
-UNENDED, LOOP, LENGTH = "unended", "loop", "length"
+UNENDED, LOOP, LENGTH = FAULTS = ("unended", "loop", "length")
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class SampledSpeech:
         ended: False if the length cap cut it off.
         faults: What is bad about it, of ``unended``, ``loop`` and ``length``; none if it is good.
         draws: How often it was drawn.
+        first_faults: What was bad about the first draw.
     """
 
     semantic_T: torch.Tensor
     ended: bool
     faults: tuple[str, ...] = ()
     draws: int = 1
+    first_faults: tuple[str, ...] = ()
 
 
 @torch.no_grad()
@@ -76,8 +78,11 @@ def sample_semantic(
         drawn = _draw_speech(t2s, parts, caps_B[rows], config=config, generator=generator)
         for row, speech in zip(rows, drawn, strict=True):
             expected = float(expected_B[row])
-            speech = replace(speech, faults=_faults(speech, expected, norms, config))
-            kept[row] = replace(_better(kept.get(row, speech), speech, expected), draws=draws)
+            faults = _faults(speech, expected, norms, config)
+            speech = replace(speech, faults=faults, first_faults=faults)
+            first = kept.get(row, speech)
+            better = _better(first, speech, expected)
+            kept[row] = replace(better, draws=draws, first_faults=first.first_faults)
         rows = [row for row in rows if kept[row].faults]
         if not rows:
             break

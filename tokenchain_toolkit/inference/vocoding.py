@@ -1,6 +1,7 @@
 """From a token dump to audio files: S2A and the codec's decoder, or the decoder alone on a dump's own codes."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,19 @@ from tokenchain_toolkit.config.s2a import S2ADecodingConfig
 from tokenchain_toolkit.config.training import DataConfig
 from tokenchain_toolkit.data.audio import write_audio
 from tokenchain_toolkit.data.corpus import load_corpus
-from tokenchain_toolkit.data.dataset import Example, TokenDataset, collate
+from tokenchain_toolkit.data.dataset import Example, TokenDataset
 from tokenchain_toolkit.data.frame_rates import FrameRates
 from tokenchain_toolkit.data.kaldi import read_data_dir, read_table, write_data_dir, write_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
 from tokenchain_toolkit.data.token_dump import TokenDump, read_dump
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.inference.model_folder import load_model
-from tokenchain_toolkit.inference.s2a_decoding import decode_codes, num_passes
-from tokenchain_toolkit.models.batch import join_prompt
-from tokenchain_toolkit.models.s2a import S2AModel
+from tokenchain_toolkit.inference.s2a_decoding import num_passes
+from tokenchain_toolkit.inference.speech_synthesizer import SpeechSynthesizer, unknown_codes
 from tokenchain_toolkit.tokenizers.tokenizer import load_tokenizer
 
 LOG = logging.getLogger(__name__)
+PROMPTS = "prompts"  # table in the output folder: whose voice each utterance was given
 
 
 def synthesize_dump(  # noqa: PLR0913
@@ -44,6 +44,8 @@ def synthesize_dump(  # noqa: PLR0913
 ) -> None:
     """Write ``out/wav/*.wav`` and make ``out`` a Kaldi data directory of them.
 
+    With S2A, ``out/prompts`` names the utterance that each one's prompt was cut from.
+
     Args:
         tokenizer: Its codec decodes.
         dump: Semantic tokens; without ``s2a`` their own acoustic codes are decoded.
@@ -51,7 +53,8 @@ def synthesize_dump(  # noqa: PLR0913
         out: Output folder.
         s2a: S2A model folder, or None for a codec round trip.
         prompt_dump: Natural tokens of the same utterances with acoustic codes, which prompts are taken from.
-        max_utts: Only that many utterances, spread evenly over the dump; None for all.
+        max_utts: Only that many utterances, spread evenly over the sorted ids; None for all. Dumps of the same
+            utterances give the same ones.
         config: S2A decoding.
         workers: Where the shards run.
         device: Torch device of S2A.
@@ -63,21 +66,19 @@ def synthesize_dump(  # noqa: PLR0913
     if s2a is not None and prompt_dump is None:
         raise DataError("S2A needs acoustic prompts: name a dump with acoustic codes by --prompt_dump")
     _check_tokenizers(tokenizer, dump, s2a, prompt_dump)
-    utt_ids = read_dump(dump).utt_ids
-    wanted = np.unique(np.linspace(0, len(utt_ids) - 1, min(max_utts or len(utt_ids), len(utt_ids))).astype(int))
+    wanted = _spread_over(read_dump(dump).utt_ids, max_utts)
     size = shard_size(len(wanted))
     shards = []
     for start in range(0, len(wanted), size):
-        name = f"wav.{start // size:05d}.scp"
+        name = f"{start // size:05d}"
         arguments: dict[str, Any] = {"tokenizer": str(tokenizer), "dump": str(dump), "data": str(data), "out": str(out)}
         arguments |= {"s2a": str(s2a) if s2a else None, "prompt_dump": str(prompt_dump) if prompt_dump else None}
-        arguments |= {"indices": wanted[start : start + size].tolist(), "name": name, "config": config_dict(config)}
+        arguments |= {"indices": wanted[start : start + size], "name": name, "config": config_dict(config)}
         arguments |= {"num_threads": threads_per_job(workers), "device": device}
-        shards.append(Shard(name=name, arguments=arguments, outputs=(name,)))
+        outputs = (f"wav.{name}.scp", *([f"{PROMPTS}.{name}"] if s2a else []))
+        shards.append(Shard(name=name, arguments=arguments, outputs=outputs))
     run_shards(synthesize_shard, shards, folder=out, workers=workers)
-    wavs: dict[str, str] = {}
-    for shard in shards:
-        wavs |= read_table(out / shard.outputs[0])
+    wavs = join_tables(out, [shard.outputs[0] for shard in shards])
     table = read_data_dir(data)
     write_data_dir(
         out,
@@ -86,6 +87,7 @@ def synthesize_dump(  # noqa: PLR0913
         speakers={utt_id: table.speakers[utt_id] for utt_id in wavs},
     )
     if s2a is not None:
+        write_table(out / PROMPTS, join_tables(out, [shard.outputs[1] for shard in shards]))
         quantizers = read_manifest(s2a / "manifest.json")["acoustic"]["num_quantizers"]
         LOG.info("%s: %d network passes per batch", out, num_passes(config, num_quantizers=quantizers))
 
@@ -106,50 +108,52 @@ def synthesize_shard(  # noqa: PLR0913
 ) -> None:
     """Synthesize some utterances of a dump; runs in a job of its own."""
     torch.set_num_threads(num_threads)
-    loaded = load_tokenizer(Path(tokenizer), device=device)
     tokens = read_dump(Path(dump), with_codes=s2a is None)
+    utt_ids = [tokens.utt_ids[index] for index in indices]
     if s2a is None:
+        codec = load_tokenizer(Path(tokenizer), device=device)
         semantic = [tokens.semantic_of(index) for index in indices]
-        codes = [tokens.codes_of(index) for index in indices]
+        samples, rate = codec.decode(semantic, [tokens.codes_of(index) for index in indices]), codec.output_rate
     else:
-        model = load_model(Path(s2a), kind="s2a").module
-        assert isinstance(model, S2AModel)
-        examples = _prompted(
-            tokens, indices, Path(prompt_dump or ""), Path(data), merge_into(S2ADecodingConfig, config)
-        )
-        semantic = [example.semantic_T for example in examples]
-        codes = predict_codes(model.to(device), examples, config=merge_into(S2ADecodingConfig, config))
-    rows = {}
-    for index, samples_N in zip(indices, loaded.decode(semantic, codes), strict=True):
-        path = (Path(out) / "wav" / f"{tokens.utt_ids[index]}.wav").absolute()
-        write_audio(path, samples_N, sample_rate=loaded.output_rate)
-        rows[tokens.utt_ids[index]] = str(path)
-    write_table(Path(out) / name, rows)
+        settings = merge_into(S2ADecodingConfig, config)
+        synthesizer = SpeechSynthesizer.load(Path(tokenizer), Path(s2a), config=settings, device=device)
+        examples = _prompted(tokens, indices, Path(prompt_dump or ""), Path(data), settings)
+        samples, rate = synthesizer.speak_examples(examples), synthesizer.sample_rate
+        write_table(Path(out) / f"{PROMPTS}.{name}", {each.utt_id: each.prompt_id for each in examples})
+    write_wavs(Path(out), f"wav.{name}.scp", dict(zip(utt_ids, samples, strict=True)), sample_rate=rate)
 
 
-def predict_codes(s2a: S2AModel, examples: list[Example], *, config: S2ADecodingConfig) -> list[np.ndarray]:
-    """Acoustic codes (T, Q) of each example by S2A, batched over examples of similar length.
+def write_wavs(out: Path, name: str, samples: Mapping[str, np.ndarray], *, sample_rate: int) -> None:
+    """Write ``out/wav/<utt_id>.wav`` and the table of them.
 
     Args:
-        s2a: In evaluation mode.
-        examples: Semantic tokens with a prompt; their own codes are not looked at.
-        config: Passes, temperature, batch size and seed.
+        out: Folder.
+        name: Of the table in it.
+        samples: utt_id -> mono audio of shape (N,).
+        sample_rate: Hz.
     """
-    device = s2a.heads.device
-    generator = torch.Generator(device=device).manual_seed(config.seed)
-    order = np.argsort([len(example.semantic_T) for example in examples], kind="stable")
-    found: dict[int, np.ndarray] = {}
-    for start in range(0, len(order), config.batch_size):
-        chosen = order[start : start + config.batch_size]
-        batch = collate([examples[index] for index in chosen]).to(device)
-        semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
-        codes_BNQ = decode_codes(
-            s2a, semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, config=config, generator=generator
-        )
-        bounds = zip(chosen, batch.prompt_lengths_B.tolist(), lengths_B.tolist(), codes_BNQ.cpu(), strict=True)
-        for index, first, last, codes_NQ in bounds:
-            found[int(index)] = codes_NQ[first:last].numpy().astype(np.int16)
-    return [found[index] for index in range(len(examples))]
+    rows = {}
+    for utt_id, samples_N in samples.items():
+        path = (out / "wav" / f"{utt_id}.wav").absolute()
+        write_audio(path, samples_N, sample_rate=sample_rate)
+        rows[utt_id] = str(path)
+    write_table(out / name, rows)
+
+
+def join_tables(folder: Path, names: list[str]) -> dict[str, str]:
+    """The tables of all shards as one."""
+    joined: dict[str, str] = {}
+    for name in names:
+        joined |= read_table(folder / name)
+    return joined
+
+
+def _spread_over(utt_ids: list[str], max_utts: int | None) -> list[int]:
+    """Indices of so many utterances, spread evenly over the sorted ids; of all if ``max_utts`` is None."""
+    order = sorted(range(len(utt_ids)), key=utt_ids.__getitem__)
+    if max_utts is None or max_utts >= len(order):
+        return order
+    return [order[int(place)] for place in np.linspace(0, len(order) - 1, max_utts)]
 
 
 def _prompted(
@@ -166,8 +170,8 @@ def _prompted(
         semantic_T = tokens.semantic_of(index)
         semantic_T = rates.align(semantic_T, rates.acoustic_frames(len(semantic_T)))
         example = prompts[place[tokens.utt_ids[index]]]
-        unknown_TQ = np.zeros((len(semantic_T), corpus.dump.codes_of(0).shape[1]), np.int16)
-        examples.append(replace(example, semantic_T=semantic_T, codes_TQ=unknown_TQ))
+        codes_TQ = unknown_codes(len(semantic_T), corpus.dump.codes_of(0).shape[1])
+        examples.append(replace(example, semantic_T=semantic_T, codes_TQ=codes_TQ))
     return examples
 
 

@@ -3,6 +3,7 @@
 Shapes: U utterances, B resamples; the bootstrap's S seeds and E epochs are one each.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,10 +45,24 @@ class Measurement:
 
     def interval(self) -> Interval:
         """The mean with its 95 % interval over the utterances, of which there is one at least."""
+        return interval_of(self._means())
+
+    def change_from(self, other: "Measurement") -> Interval:
+        """This mean minus that of another measurement of the same utterances, with its 95 % paired interval."""
+        assert self.weights == other.weights
+        return interval_of(self._means() - other._means())
+
+    def of(self, utt_ids: Collection[str]) -> "Measurement":
+        """The same of these utterances alone."""
+        totals, weights = ({u: each[u] for u in each if u in utt_ids} for each in (self.totals, self.weights))
+        return Measurement(self.metric, self.settings, totals, weights, dict(self.left_out))
+
+    def _means(self) -> np.ndarray:
+        """The mean of the sample and of every resample, (B,); resamples of the same utterances are the same."""
         utt_ids = sorted(self.totals)
         totals_U = np.array([self.totals[utt_id] for utt_id in utt_ids])
         bootstrap = SeedBootstrap(np.array([self.weights[utt_id] for utt_id in utt_ids]))
-        return interval_of(bootstrap.rates(totals_U[None, None])[:, 0])
+        return bootstrap.rates(totals_U[None, None])[:, 0]
 
     def as_json(self) -> dict[str, Any]:
         """Settings, the value of every utterance, and who was left out."""

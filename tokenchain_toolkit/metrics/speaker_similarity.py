@@ -117,17 +117,22 @@ def load_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
     return ResemblyzerEncoder(device=device) if name == RESEMBLYZER else XVectorEncoder(name, device=device)
 
 
-class _Embeddings:
-    """Embeddings of files, each computed once: many utterances are compared with the same prompt."""
+class VoicePrints:
+    """Embeddings of files, each computed once: many utterances are compared with the same prompt.
+
+    Args:
+        encoder: Speaker encoder.
+    """
 
     def __init__(self, encoder: SpeakerEncoder):
-        self._encoder = encoder
+        self.encoder = encoder
         self._found: dict[str, np.ndarray | UnmeasurableError] = {}
 
     def of(self, path: str) -> np.ndarray:
+        """Unit vector of shape (E,); `UnmeasurableError` if there is no voice in the file."""
         if path not in self._found:
             try:
-                self._found[path] = self._encoder.embed(read_speech(path))
+                self._found[path] = self.encoder.embed(read_speech(path))
             except UnmeasurableError as error:
                 self._found[path] = UnmeasurableError(f"{path} {error}")
         found = self._found[path]
@@ -137,20 +142,20 @@ class _Embeddings:
 
 
 def measure_similarity(
-    speech: Speech, voices: Mapping[str, Voices | str], encoder: SpeakerEncoder, *, prompted: bool
+    speech: Speech, voices: Mapping[str, Voices | str], prints: VoicePrints, *, prompted: bool
 ) -> list[Measurement]:
     """Cosines to the wanted and to another speaker, and the share of utterances that are nearer to the wanted one.
 
     Args:
         speech: Audio to measure.
         voices: From `voices.choose_voices`, for every utterance.
-        encoder: Speaker encoder.
+        prints: Of a speaker encoder; they keep what they have computed.
         prompted: Whether the wanted voices are prompts; stated in the settings.
     """
     from tqdm import tqdm
 
+    encoder = prints.encoder
     settings = {**encoder.describe(), "own_speaker": "prompt" if prompted else "another utterance of the same speaker"}
-    embeddings = _Embeddings(encoder)
     names = ("similarity", "similarity_to_other", "nearer_to_own")
     own, other, nearer = (Measurement(f"{encoder.family}_{name}", settings) for name in names)
     for utt_id, path in tqdm(speech.wavs.items(), desc="speaker similarity", unit="utt", disable=None):
@@ -158,12 +163,12 @@ def measure_similarity(
             chosen = voices[utt_id]
             if isinstance(chosen, str):
                 raise UnmeasurableError(f"{utt_id} {chosen}")
-            voice_E = embeddings.of(path)
-            to_own = float(voice_E @ embeddings.of(chosen.own))
+            voice_E = prints.of(path)
+            to_own = float(voice_E @ prints.of(chosen.own))
             own.add(utt_id, to_own)
             if chosen.other is None:
                 raise UnmeasurableError(f"{utt_id} has nobody to be told from: the set holds no other speaker")
-            to_other = float(voice_E @ embeddings.of(chosen.other))
+            to_other = float(voice_E @ prints.of(chosen.other))
             other.add(utt_id, to_other)
             nearer.add(utt_id, to_own > to_other)
         except UnmeasurableError as error:

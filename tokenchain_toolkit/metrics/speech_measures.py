@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tokenchain_toolkit.metrics.naturalness import measure_naturalness
 from tokenchain_toolkit.metrics.recognised_words import measure_words
 from tokenchain_toolkit.metrics.recognisers import POCKETSPHINX, load_recogniser, text_normaliser
 from tokenchain_toolkit.metrics.score_rows import ScoreRow, write_score_rows
-from tokenchain_toolkit.metrics.speaker_similarity import RESEMBLYZER, load_encoder, measure_similarity
+from tokenchain_toolkit.metrics.speaker_similarity import RESEMBLYZER, VoicePrints, load_encoder, measure_similarity
 from tokenchain_toolkit.metrics.voices import Voices, choose_voices
 
 LOG = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ def measure_speech(request: MeasureRequest) -> list[ScoreRow]:
     _check_files(request, speech, voices)
     found: list[Measurement] = []
     if "similarity" in request.measures:
-        encoder = load_encoder(request.encoder, device=request.device)
-        found += measure_similarity(speech, voices, encoder, prompted=request.prompts is not None)
+        prints = VoicePrints(load_encoder(request.encoder, device=request.device))
+        found += measure_similarity(speech, voices, prints, prompted=request.prompts is not None)
     if "dnsmos" in request.measures:
         found += measure_naturalness(speech)
     if "wer" in request.measures:
@@ -103,15 +104,30 @@ def require_packages(request: MeasureRequest) -> None:
     unknown = sorted(set(request.measures) - set(MEASURES))
     if unknown:
         raise ConfigError(f"--measures {' '.join(unknown)}: unknown; choose among {', '.join(MEASURES)}")
-    not_from_package = {"similarity": request.encoder != RESEMBLYZER, "wer": request.recogniser != POCKETSPHINX}
-    packages = {each for name in request.measures if not not_from_package.get(name) for each in PACKAGES[name]}
-    missing = sorted(each for each in packages if importlib.util.find_spec(each) is None)
+    missing = missing_packages(request.measures, encoder=request.encoder, recogniser=request.recogniser)
     if missing:
-        raise MissingDependencyError(
-            f"measuring speech needs the packages of the extra 'metrics', of which {', '.join(missing)} "
-            f"{'are' if len(missing) > 1 else 'is'} not installed; install them by "
-            "'tools/install.sh .venv dev metrics'"
-        )
+        raise MissingDependencyError(how_to_install(missing))
+
+
+def missing_packages(measures: Iterable[str], *, encoder: str, recogniser: str) -> list[str]:
+    """Packages that these measures need and that are not installed, sorted.
+
+    Args:
+        measures: Names of `MEASURES`.
+        encoder: Speaker encoder; only resemblyzer is a package.
+        recogniser: Only pocketsphinx is a package.
+    """
+    not_from_package = {"similarity": encoder != RESEMBLYZER, "wer": recogniser != POCKETSPHINX}
+    packages = {each for name in measures if not not_from_package.get(name) for each in PACKAGES[name]}
+    return sorted(each for each in packages if importlib.util.find_spec(each) is None)
+
+
+def how_to_install(missing: Sequence[str]) -> str:
+    """What to do about missing packages."""
+    return (
+        f"measuring speech needs the packages of the extra 'metrics', of which {', '.join(missing)} "
+        f"{'are' if len(missing) > 1 else 'is'} not installed; install them by 'tools/install.sh .venv dev metrics'"
+    )
 
 
 def _read_speech_tables(request: MeasureRequest) -> Speech:

@@ -22,7 +22,7 @@ class PlayedUtterance:
 
 @dataclass(frozen=True)
 class PlayedSet:
-    """Players of one set, and how many utterances were synthesised."""
+    """Players of one set, and how many utterances they were chosen from."""
 
     name: str
     num_synthesized: int
@@ -32,8 +32,8 @@ class PlayedSet:
 def read_players(inputs: ReportInputs, config: ReportConfig) -> list[PlayedSet]:
     """Players of every set that an experiment synthesised, ``exp/<experiment>/synth_<set>/wav.scp``.
 
-    The utterances are spread evenly over the sorted ids. Each set gets an equal part of the size limit; utterances
-    that no longer fit are left out.
+    The utterances are spread evenly over the sorted ids of those that every system has spoken, or, if there are none,
+    any of them. Each set gets an equal part of the size limit; utterances that no longer fit are left out.
 
     Raises:
         DataError: A table names an audio file that is missing or not readable.
@@ -52,7 +52,8 @@ def _played_set(
         read_table(path) if path.is_file() else {}
         for path in (inputs.data / name / "wav.scp", inputs.data / name / "text")
     )
-    utt_ids = sorted({utt_id for table in systems.values() for utt_id in table})
+    spoken = [set(table) for table in systems.values()]
+    utt_ids = sorted(set.intersection(*spoken) or set.union(*spoken))
     sources = {"natural": natural} | systems
     utterances = []
     for utt_id in spread(utt_ids, config.utterances_per_set):

@@ -9,6 +9,7 @@ from tokenchain_toolkit.report.audio import read_players
 from tokenchain_toolkit.report.curves import SERIES, draw_families
 from tokenchain_toolkit.report.facts import read_skipped, read_stage_times, read_tokenizers, read_worst
 from tokenchain_toolkit.report.interval_plot import draw_changes
+from tokenchain_toolkit.report.ladder import read_ladders
 from tokenchain_toolkit.report.pages import page_templates
 from tokenchain_toolkit.report.paper import claims_beside_ours
 from tokenchain_toolkit.report.provenance import environment
@@ -21,6 +22,7 @@ from tokenchain_toolkit.report.results import (
     unique,
 )
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
+from tokenchain_toolkit.report.t2s_faults import fault_names, read_faults
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
         "environment": environment(),
         "table": result_table(rows),
         "comparisons": compared,
+        "ladders": read_ladders(inputs, config),
+        "faults": read_faults(inputs.exp),
+        "fault_names": fault_names(),
         "commands": unique(row.command for row in rows),
         "commits": unique(row.commit for row in rows),
         "stage_times": read_stage_times(inputs),

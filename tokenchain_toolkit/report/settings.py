@@ -8,12 +8,14 @@ from pathlib import Path
 class ReportConfig:
     """Limits of the report.
 
-    ``audio_megabytes`` bounds the embedded WAV data of the whole page (as stored, a third larger than the samples).
+    ``audio_megabytes`` bounds the embedded WAV data of the samples (as stored, a third larger than what it holds),
+    ``ladder_megabytes`` that of the worst utterances of error ladders.
     """
 
     utterances_per_set: int = 8
     worst_per_experiment: int = 5
     audio_megabytes: float = 6.5
+    ladder_megabytes: float = 6.5
     audio_sample_rate: int = 16000
 
 

@@ -64,6 +64,22 @@ class Units:
             semantic["unit_bpe_sha256"] = hashlib.sha256(self.bpe.model).hexdigest()
         return {**self.source, "semantic": semantic, "acoustic": None}
 
+    def encode(self, semantic_T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Units of frames, or their pieces, int16 (P,), and the frames of each run of equal tokens, int16 (U,)."""
+        units_U, durations_U = deduplicate(semantic_T)
+        return units_U if self.bpe is None else self.bpe.encode(units_U), durations_U
+
+    def expand(self, units_P: np.ndarray, durations_U: np.ndarray | None = None) -> np.ndarray:
+        """Frames of units or pieces, int16 (T,); without durations, as of what T2S drew, by typical ones.
+
+        Raises:
+            DataError: The durations do not fit the units.
+        """
+        units_U = units_P if self.bpe is None else self.bpe.decode(units_P)
+        if durations_U is None:
+            durations_U = typical_durations(units_U, self.mean_durations_K)
+        return expand(units_U, durations_U)
+
 
 def learn_units(dump: Path, out: Path, *, config: UnitsConfig) -> None:
     """Learn mean durations and, if asked, BPE from the dump of a training set.
@@ -107,14 +123,12 @@ def make_units(units: Path, dump: Path, out: Path) -> float:
     """
     learned, tokens = Units(units), _read_frames(dump)
     check_same_tokenizer(learned.source, tokens.manifest, our_name=str(units), their_name=str(dump))
-    runs = [deduplicate(tokens.semantic_of(index)) for index in range(len(tokens))]
-    encode = learned.bpe.encode if learned.bpe is not None else np.asarray
-    sequences = [encode(units_U) for units_U, _ in runs]
-    rows = ((utt_id, units_P, None) for utt_id, units_P in zip(tokens.utt_ids, sequences, strict=True))
-    durations = ((utt_id, durations_U) for utt_id, (_, durations_U) in zip(tokens.utt_ids, runs, strict=True))
+    encoded = [learned.encode(tokens.semantic_of(index)) for index in range(len(tokens))]
+    rows = ((utt_id, units_P, None) for utt_id, (units_P, _) in zip(tokens.utt_ids, encoded, strict=True))
+    durations = ((utt_id, durations_U) for utt_id, (_, durations_U) in zip(tokens.utt_ids, encoded, strict=True))
     write_array_table(out, DURATIONS, durations)
     write_dump(out, rows, manifest=learned.manifest)
-    return len(tokens.semantic) / sum(map(len, sequences))
+    return len(tokens.semantic) / sum(len(units_P) for units_P, _ in encoded)
 
 
 def expand_units(units: Path, dump: Path, out: Path) -> None:
@@ -134,15 +148,10 @@ def expand_units(units: Path, dump: Path, out: Path) -> None:
     durations: dict[str, np.ndarray] = {}
     if (dump / f"{DURATIONS}.scp").is_file():
         durations = read_array_table(dump / f"{DURATIONS}.scp")
-
-    def frames_of(index: int) -> np.ndarray:
-        units_U = tokens.semantic_of(index)
-        if learned.bpe is not None:
-            units_U = learned.bpe.decode(units_U)
-        known_U = durations.get(tokens.utt_ids[index])
-        return expand(units_U, typical_durations(units_U, learned.mean_durations_K) if known_U is None else known_U)
-
-    rows = ((utt_id, frames_of(index), None) for index, utt_id in enumerate(tokens.utt_ids))
+    rows = (
+        (utt_id, learned.expand(tokens.semantic_of(index), durations.get(utt_id)), None)
+        for index, utt_id in enumerate(tokens.utt_ids)
+    )
     write_dump(out, rows, manifest={**learned.source, "acoustic": None})
 
 

@@ -142,21 +142,29 @@ if is_stage decode_t2s; then
     for set in "${synth_names[@]}"; do
         for chain in "${chain_names[@]}"; do
             beside decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/chain_$chain/t2s" --data "data/$set" \
-                --dump "$(units_of "$dump/$set")" --out "$exp/chain_$chain/t2s_$set" --device "$device" "${redo[@]}"
+                --dump "$(units_of "$dump/$set")" --norms_data "data/$valid_set" \
+                --norms_dump "$(units_of "$dump/$valid_set")" --out "$exp/chain_$chain/t2s_$set" --device "$device" \
+                "${redo[@]}"
         done
     done
 fi
 wait_for_all
 
+# speak DUMP EXPERIMENT: some of set $set by S2A from the semantic tokens of DUMP, in the same voices whatever the dump
+speak() {
+    beside synthesize --config "$conf/synthesize.yaml" --tokenizer "$tokenizer" --s2a "$exp/s2a" --dump "$1" \
+        --prompt_dump "$dump/$set" --data "data/$set" --max_utts "$synth_utts" --out "$exp/$2/synth_$set" \
+        "${few_jobs[@]}" "${redo[@]}"
+}
+
 if is_stage synthesize; then
     for set in "${synth_names[@]}"; do
         call synthesize --tokenizer "$tokenizer" --dump "$dump/$set" --data "data/$set" \
             --out "$exp/codec/synth_$set" "${jobs[@]}" "${redo[@]}"
+        speak "$dump/$set" s2a
         for chain in "${chain_names[@]}"; do
             convert "$exp/chain_$chain/t2s_$set" "$(frames_of "$exp/chain_$chain/t2s_$set")" --expand
-            beside synthesize --config "$conf/synthesize.yaml" --tokenizer "$tokenizer" --s2a "$exp/s2a" \
-                --dump "$(frames_of "$exp/chain_$chain/t2s_$set")" --prompt_dump "$dump/$set" --data "data/$set" \
-                --max_utts "$synth_utts" --out "$exp/chain_$chain/synth_$set" "${few_jobs[@]}" "${redo[@]}"
+            speak "$(frames_of "$exp/chain_$chain/t2s_$set")" "chain_$chain"
         done
     done
     wait_for_all
@@ -179,15 +187,16 @@ against() {
 
 if is_stage score; then
     # Speech that was made is made into tokens and recognised: the codec's round trip, and that of S2A. So are T2S's tokens.
+    made=(codec s2a "${chain_names[@]/#/chain_}")
     for set in "${synth_names[@]}"; do
-        for experiment in codec "${chain_names[@]/#/chain_}"; do
+        for experiment in "${made[@]}"; do
             beside extract_tokens --tokenizer "$tokenizer" --data "$exp/$experiment/synth_$set" \
                 --out "$exp/$experiment/dump_$set" "${few_jobs[@]}" "${redo[@]}"
         done
     done
     wait_for_all
     for set in "${synth_names[@]}"; do
-        for experiment in codec "${chain_names[@]/#/chain_}"; do
+        for experiment in "${made[@]}"; do
             convert "$exp/$experiment/dump_$set" "$(units_of "$exp/$experiment/dump_$set")"
             recognise "$(units_of "$exp/$experiment/dump_$set")" "$exp/$experiment/synth_decode_$set"
         done
@@ -208,6 +217,8 @@ if is_stage score; then
     done
     for set in "${synth_names[@]}"; do
         score_text codec codec "$exp/codec/synth_decode_$set" "$set" "data/$set/text" --metric_name resynthesis_wer
+        score_text s2a s2a "$exp/s2a/synth_decode_$set" "$set" "$exp/s2a/synth_$set/text" --trained "$exp/s2a" \
+            --metric_name s2a_wer
         for chain in "${chain_names[@]}"; do
             folder=$exp/chain_$chain
             mapfile -t baseline < <(against "t2s_decode_$set")
@@ -215,7 +226,11 @@ if is_stage score; then
                 --metric_name t2s_wer "${baseline[@]}"
             score_text "chain_$chain" chain "$folder/synth_decode_$set" "$set" "$folder/synth_$set/text" \
                 --trained "$folder/t2s" --metric_name synthesis_wer
+            call audit_t2s --hyp "$folder/t2s_decode_$set/text" --ref "data/$set/text" --dump "$folder/t2s_$set" \
+                --natural "$(units_of "$dump/$set")" --out "$folder/t2s_decode_$set/audit.json"
         done
+        call error_ladder --exp "$exp" --data "data/$set" --experiments "${chain_names[@]/#/chain_}" \
+            --device "$device" --out "$exp/ladder_$set" "${redo[@]}"
     done
 fi
 
