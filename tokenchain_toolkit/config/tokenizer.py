@@ -146,8 +146,8 @@ class HeadConfig:
     num_layers: int = 5
     kernel_size: int = 7
     expansion: int = 3
-    n_fft: int = 512
-    hop_length: int = 80
+    n_fft: int = 640
+    hop_length: int = 160
     batch_size: int = 24
     segment_frames: int = 48
     max_frames: int = 200_000
