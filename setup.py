@@ -28,7 +28,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["tokenchain_toolkit*"]),
-    package_data={"tokenchain_toolkit.report": ["templates/*"]},
+    package_data={"tokenchain_toolkit.report": ["templates/*", "paper_tables.yaml"]},
     python_requires=">=3.10,<3.13",
     install_requires=requirements("run"),
     extras_require={name: requirements(name) for name in ("dev", "demo", "codecs", "metrics")},

@@ -20,7 +20,8 @@ FORBIDDEN = {
     "config": {"bin", "tasks", "data", "models", "inference", "metrics", "tokenizers", "features", "text", "report"},
     "models": {"bin", "tasks", "data"},
     **dict.fromkeys(("data", "inference", "metrics", "tokenizers", "features", "text", "report"), {"bin", "tasks"}),
-    "tasks": {"bin"},
+    "tasks": {"bin", "planning"},
+    "planning": {"bin"},
 }
 # Big dependency -> the only folders that may import it.
 OWNERS = {

@@ -7,7 +7,9 @@ import pytest
 
 from tokenchain_toolkit.config.training import DataConfig, TrainingConfig
 from tokenchain_toolkit.data.batching import make_batches, padding_share
-from tokenchain_toolkit.data.module import FixedBatches, TokenDataModule
+from tokenchain_toolkit.data.dataset import TokenDataset
+from tokenchain_toolkit.data.module import BatchShares, TokenDataModule
+from tokenchain_toolkit.errors import ConfigError
 
 LENGTHS = np.random.default_rng(0).integers(10, 400, 237)
 BOUNDS = {"batch_frames": 2000, "max_batch_size": 30}
@@ -44,15 +46,44 @@ def test_batches_are_not_in_order_of_length():
     assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
 
 
-@pytest.mark.parametrize("world_size", [2, 8])
-def test_the_devices_shares_make_up_the_batch_and_none_is_empty(world_size):
+@pytest.mark.parametrize(("num_devices", "num_passes"), [(2, 1), (1, 3), (2, 2)])
+def test_the_shares_make_up_the_batch_and_know_its_size(make_corpus, num_devices, num_passes):
+    dataset = TokenDataset(make_corpus(), DataConfig(), seed=0, epoch=0)
+    batches = [np.array([0, 3, 5, 1, 7]), np.array([2, 4, 6, 0])]
+    settings = {"num_devices": num_devices, "num_passes": num_passes}
+    devices = [list(BatchShares(dataset, batches, rank=rank, **settings)) for rank in range(num_devices)]
+    whole = list(BatchShares(dataset, batches))
+    for number, batch in enumerate(whole):
+        shares = [share for each in devices for share in each[number * num_passes : (number + 1) * num_passes]]
+        assert sorted(name for share in shares for name in share.utt_ids) == sorted(batch.utt_ids)
+        assert {share.semantic_BT.shape[1] for share in shares} == {batch.semantic_BT.shape[1]}
+        frames, units = (sum(int(n.sum()) for n in column) for column in zip(*map(lengths, shares), strict=True))
+        for share in shares:
+            assert (share.size.num_utts, share.size.num_frames, share.size.num_units) == (len(batch), frames, units)
+            assert share.size.semantic_targets == (frames + len(batch)) / (num_devices * num_passes)
+
+
+def lengths(batch):
+    return batch.semantic_lengths_B, batch.text_lengths_B
+
+
+def test_fewer_utterances_than_shares_are_refused(make_corpus):
+    dataset = TokenDataset(make_corpus(), DataConfig(), seed=0, epoch=0)
+    with pytest.raises(ConfigError, match="a batch of 3 utterances cannot be shared out to 2 devices in 2 passes"):
+        BatchShares(dataset, [np.arange(8), np.arange(3)], num_devices=2, num_passes=2)
+
+
+@pytest.mark.parametrize("shares", [2, 8])
+def test_no_share_is_empty(shares):
     lengths = np.append(LENGTHS, [1900, 1950, 2500])  # each fills a batch alone
-    batches = make_batches(lengths, **BOUNDS, min_batch_size=world_size, seed=0, epoch=0)
-    shares = [list(FixedBatches(batches, rank=rank, world_size=world_size)) for rank in range(world_size)]
-    assert {len(share) for share in shares} == {len(batches)}
-    for batch, parts in zip(batches, zip(*shares, strict=True), strict=True):
-        assert all(parts)
-        assert sorted(sum(parts, [])) == sorted(batch.tolist())
+    batches = make_batches(lengths, **BOUNDS, min_batch_size=shares, seed=0, epoch=0)
+    assert min(map(len, batches)) >= shares and sum(map(len, batches)) == len(lengths)
+
+
+def test_a_device_takes_its_share_in_as_many_passes_as_it_needs():
+    training = TrainingConfig(batch_frames=100_000, device_frames=15_000)
+    assert [training.num_passes(devices) for devices in (1, 2, 4, 8)] == [7, 4, 2, 1]
+    assert TrainingConfig(batch_frames=100_000).num_passes(1) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 31])

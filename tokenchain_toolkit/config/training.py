@@ -1,5 +1,6 @@
 """Settings that every trainable task shares."""
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -25,12 +26,16 @@ class TrainingConfig:
     """Length of a run, size of a batch, precision, devices and checkpoints.
 
     ``batch_frames`` counts padded semantic frames per optimiser update over all devices, so that a batch means the
-    same whatever the number of GPUs. ``average_best`` checkpoints with the best validation metric are averaged; 0 keeps
-    the last weights. ``precision`` is Lightning's, or ``auto``: bf16-mixed where the hardware multiplies in it.
+    same whatever the number of GPUs: each of them takes its share of every batch, and means are over the whole batch.
+    A device that cannot hold its share takes at most ``device_frames`` at once, in several passes whose gradients add
+    up to that of the batch; 0 stands for one pass. ``average_best`` checkpoints with the best validation metric are
+    averaged; 0 keeps the last weights. ``precision`` is Lightning's, or ``auto``: bf16-mixed where the hardware
+    multiplies in it.
     """
 
     max_epochs: int = 70
     batch_frames: int = 60000
+    device_frames: int = 0
     max_batch_size: int = 512
     gradient_clip: float = 5.0
     precision: str = "auto"
@@ -41,6 +46,10 @@ class TrainingConfig:
     num_workers: int = 0
     average_best: int = 10
     seed: int = 0
+
+    def num_passes(self, num_devices: int) -> int:
+        """Passes in which each of so many devices takes its share of a batch."""
+        return math.ceil(self.batch_frames / (num_devices * self.device_frames)) if self.device_frames > 0 else 1
 
 
 @dataclass

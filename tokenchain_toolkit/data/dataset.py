@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from tokenchain_toolkit.config.training import DataConfig
 from tokenchain_toolkit.data.token_dump import TokenDump, join_dumps
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.models.batch import TokenBatch
+from tokenchain_toolkit.models.batch import BatchSize, TokenBatch
 
 
 @dataclass
@@ -133,6 +133,12 @@ class TokenDataset(Dataset[Example]):
         """Frames of each usable utterance."""
         return self.corpus.dump.lengths[self.corpus.usable]
 
+    def size_of(self, positions: np.ndarray) -> BatchSize:
+        """What a batch of these utterances counts."""
+        texts = (self.corpus.texts[int(self.corpus.usable[position])] for position in positions)
+        frames = self.lengths[positions]
+        return BatchSize(len(frames), int(frames.sum()), sum(map(len, texts)), longest=int(frames.max()))
+
     def __getitem__(self, position: int) -> Example:
         """The utterance at a position among the usable ones."""
         index = int(self.corpus.usable[position])
@@ -162,26 +168,40 @@ class TokenDataset(Dataset[Example]):
         return prompt, start, start + length
 
 
-def _pad(arrays: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-pad with 0 to a tensor of int64, and the real lengths."""
+def _pad(arrays: Sequence[Any], length: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-pad with 0 to a tensor of int64, at least ``length`` long, and the real lengths."""
     tensors = [torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)) for array in arrays]
-    return pad_sequence(tensors, batch_first=True), torch.tensor([len(array) for array in arrays])
+    padded = pad_sequence(tensors, batch_first=True)
+    if padded.shape[1] < length:
+        filling = padded.new_zeros(len(padded), length - padded.shape[1], *padded.shape[2:])
+        padded = torch.cat([padded, filling], dim=1)
+    return padded, torch.tensor([len(array) for array in arrays])
 
 
-def collate(examples: list[Example]) -> TokenBatch:
-    """Pad a list of examples to one batch."""
-    semantic_BT, semantic_lengths_B = _pad([example.semantic_T for example in examples])
+def collate(examples: list[Example], *, size: BatchSize | None = None) -> TokenBatch:
+    """Pad a list of examples to one batch.
+
+    Args:
+        examples: The utterances.
+        size: Of the batch that they are a share of; they are a whole one if None.
+    """
+    num_frames = 0 if size is None else size.longest
+    semantic_BT, semantic_lengths_B = _pad([example.semantic_T for example in examples], num_frames)
     text_BL, text_lengths_B = _pad([example.text_L for example in examples])
     prompt_BP, prompt_lengths_B = _pad([example.prompt_P for example in examples])
     has_codes = examples[0].codes_TQ is not None
+    if size is None:
+        counts = (len(examples), int(semantic_lengths_B.sum()), int(text_lengths_B.sum()))
+        size = BatchSize(*counts, longest=int(semantic_lengths_B.max()))
     return TokenBatch(
         utt_ids=[example.utt_id for example in examples],
+        size=size,
         semantic_BT=semantic_BT,
         semantic_lengths_B=semantic_lengths_B,
         text_BL=text_BL,
         text_lengths_B=text_lengths_B,
         prompt_BP=prompt_BP,
         prompt_lengths_B=prompt_lengths_B,
-        codes_BTQ=_pad([example.codes_TQ for example in examples])[0] if has_codes else None,
+        codes_BTQ=_pad([example.codes_TQ for example in examples], num_frames)[0] if has_codes else None,
         prompt_codes_BPQ=_pad([example.prompt_codes_PQ for example in examples])[0] if has_codes else None,
     )

@@ -1,31 +1,78 @@
 """Training and validation batches for Lightning: the batches of an epoch depend on its number and the seed alone."""
 
-from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
 
 import lightning
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from tokenchain_toolkit.config.training import DataConfig, TrainingConfig
 from tokenchain_toolkit.data.batching import make_batches
 from tokenchain_toolkit.data.dataset import Example, TokenCorpus, TokenDataset, collate
-from tokenchain_toolkit.models.batch import TokenBatch
+from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.models.batch import BatchSize, TokenBatch
 
 
-class FixedBatches(Sampler[list[int]]):
-    """Yields a given list of batches, each device its own share of every batch."""
+class Batchable(Protocol):
+    """Examples by position, and what batches of them count."""
 
-    def __init__(self, batches: list[np.ndarray], *, rank: int = 0, world_size: int = 1):
-        self.batches = [batch[rank::world_size].tolist() for batch in batches]
+    def __getitem__(self, position: int) -> Example:
+        """One of them."""
 
-    def __iter__(self) -> Iterator[list[int]]:
-        """The batches in order."""
-        return iter(self.batches)
+    def size_of(self, positions: np.ndarray) -> BatchSize:
+        """What a batch of these counts."""
+
+
+class BatchShares(Dataset[TokenBatch]):
+    """A given list of batches, each cut into shares of which this device takes its own, one pass after the other.
+
+    Which share an utterance is in changes neither the sum of the gradients nor what is logged: a share knows the size
+    of its batch, and is padded like it.
+
+    Args:
+        examples: Where the utterances come from.
+        batches: Positions of the utterances of each batch.
+        rank: Number of this device.
+        num_devices: How many there are.
+        num_passes: Passes of a device over its part of a batch.
+
+    Raises:
+        ConfigError: A batch has too few utterances for all shares.
+    """
+
+    def __init__(
+        self,
+        examples: Batchable,
+        batches: list[np.ndarray],
+        *,
+        rank: int = 0,
+        num_devices: int = 1,
+        num_passes: int = 1,
+    ):
+        self.examples, self.batches = examples, batches
+        self.rank, self.num_devices, self.num_passes = rank, num_devices, num_passes
+        fewest, num_shares = min(map(len, batches)), num_devices * num_passes
+        if fewest < num_shares:
+            raise ConfigError(
+                f"a batch of {fewest} utterances cannot be shared out to {num_devices} devices in {num_passes} passes; "
+                "use fewer of training.devices, raise training.device_frames, or train on more utterances"
+            )
+
+    def __getitem__(self, index: int) -> TokenBatch:
+        """The share of a pass."""
+        if index >= len(self):
+            raise IndexError(index)
+        number, turn = divmod(index, self.num_passes)
+        batch, num_shares = self.batches[number], self.num_devices * self.num_passes
+        own = batch[turn * self.num_devices + self.rank :: num_shares]
+        size = replace(self.examples.size_of(batch), num_shares=num_shares)
+        return collate([self.examples[int(position)] for position in own], size=size)
 
     def __len__(self) -> int:
-        """Number of batches."""
-        return len(self.batches)
+        """Number of passes."""
+        return len(self.batches) * self.num_passes
 
 
 class TokenDataModule(lightning.LightningDataModule):
@@ -42,13 +89,13 @@ class TokenDataModule(lightning.LightningDataModule):
         super().__init__()
         self.train, self.valid, self.data_config, self.training = train, valid, data, training
 
-    def train_dataloader(self) -> DataLoader[Example]:
+    def train_dataloader(self) -> DataLoader[TokenBatch]:
         """Loader of the current epoch; Lightning asks for a new one every epoch."""
         trainer = self.trainer
         epoch = trainer.current_epoch if trainer else 0
         return self._loader(self.train, epoch)
 
-    def val_dataloader(self) -> DataLoader[Example]:
+    def val_dataloader(self) -> DataLoader[TokenBatch]:
         """Loader of the validation corpus, the same every time."""
         return self._loader(self.valid, 0)
 
@@ -58,31 +105,35 @@ class TokenDataModule(lightning.LightningDataModule):
         return [self.train, self.valid]
 
     @property
-    def world_size(self) -> int:
+    def num_devices(self) -> int:
         """Number of devices that share a batch."""
         return self.trainer.world_size if self.trainer else 1
 
-    def _loader(self, corpus: TokenCorpus, epoch: int) -> DataLoader[Example]:
+    @property
+    def num_passes(self) -> int:
+        """Passes of a device over its part of a batch."""
+        return self.training.num_passes(self.num_devices)
+
+    def _loader(self, corpus: TokenCorpus, epoch: int) -> DataLoader[TokenBatch]:
         """Loader over one corpus."""
         dataset = TokenDataset(corpus, self.data_config, seed=self.training.seed, epoch=epoch)
         batches = make_batches(
             dataset.lengths + self.data_config.max_prompt_frames,
             batch_frames=self.training.batch_frames,
             max_batch_size=self.training.max_batch_size,
-            min_batch_size=self.world_size,
+            min_batch_size=self.num_devices * self.num_passes,
             seed=self.training.seed,
             epoch=epoch,
         )
         return self.loader_of(dataset, batches)
 
-    def loader_of(self, dataset: Dataset[Example], batches: list[np.ndarray]) -> DataLoader[Example]:
-        """Loader of given batches; a batch is cut into one share for each device."""
+    def loader_of(self, examples: Batchable, batches: list[np.ndarray]) -> DataLoader[TokenBatch]:
+        """Loader of this device's shares of given batches."""
         rank = self.trainer.global_rank if self.trainer else 0
         return DataLoader(
-            dataset,
-            batch_sampler=FixedBatches(batches, rank=rank, world_size=self.world_size),
+            BatchShares(examples, batches, rank=rank, num_devices=self.num_devices, num_passes=self.num_passes),
+            batch_size=None,
             num_workers=self.training.num_workers,
-            collate_fn=collate,
             # Else each new iterator draws from the models' random stream, and Lightning makes fewer when it resumes.
             generator=torch.Generator(),
         )

@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from tokenchain_toolkit.config.training import DataConfig, TrainingConfig
 from tokenchain_toolkit.data.batching import make_batches
 from tokenchain_toolkit.data.dataset import Example, TokenCorpus, TokenDataset
-from tokenchain_toolkit.data.module import TokenDataModule
+from tokenchain_toolkit.data.module import Batchable, TokenDataModule
 from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.models.batch import BatchSize, TokenBatch
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class TextDataset(Dataset[Example]):
         """Number of texts."""
         return len(self.texts)
 
+    def size_of(self, positions: np.ndarray) -> BatchSize:
+        """What a batch of these texts counts; speech it has none."""
+        num_units = sum(len(self.texts[int(position)][1]) for position in positions)
+        return BatchSize(len(positions), 0, num_units, longest=0)
+
     def __getitem__(self, position: int) -> Example:
         """The text at a position, without semantic tokens."""
         voice = np.random.default_rng((self.seed, self.voices.epoch, position)).integers(len(self.voices))
@@ -111,8 +117,8 @@ class ChainDataModule(TokenDataModule):
         """Loaders of the current epoch, as long as each other, whose batches are given out together."""
         epoch = self.trainer.current_epoch if self.trainer else 0
         paired = self._loader(self.train, epoch)
-        loaders: dict[str, DataLoader[Example]] = {"paired": paired}
-        steps = len(paired)
+        loaders: dict[str, DataLoader[TokenBatch]] = {"paired": paired}
+        steps = len(paired) // self.num_passes
         if self.unpaired.speech is not None:
             speech = TokenDataset(self.unpaired.speech, self.data_config, seed=self.training.seed, epoch=epoch)
             lengths = speech.lengths + self.data_config.max_prompt_frames
@@ -128,8 +134,8 @@ class ChainDataModule(TokenDataModule):
         return CombinedLoader(loaders, mode="min_size")
 
     def _endless(
-        self, dataset: Dataset[Example], lengths: np.ndarray, ratio: float, *, epoch: int, steps: int
-    ) -> DataLoader[Example]:
+        self, dataset: Batchable, lengths: np.ndarray, ratio: float, *, epoch: int, steps: int
+    ) -> DataLoader[TokenBatch]:
         """The batches of this epoch out of passes over a corpus that follow each other without end."""
         first, found, pass_number = epoch * steps, 0, 0
         chosen: list[np.ndarray] = []
@@ -138,7 +144,7 @@ class ChainDataModule(TokenDataModule):
                 lengths,
                 batch_frames=max(round(ratio * self.training.batch_frames), 1),
                 max_batch_size=self.training.max_batch_size,
-                min_batch_size=self.world_size,
+                min_batch_size=self.num_devices * self.num_passes,
                 seed=self.training.seed,
                 epoch=pass_number,
             )

@@ -14,6 +14,7 @@ from torch import nn
 
 from tokenchain_toolkit.config.asr import ASRModelConfig
 from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.models.batch import BatchSize
 from tokenchain_toolkit.models.sequences import IGNORE_ID, add_sos_eos, ctc_frames_needed, valid_mask
 
 Frames = TypeVar("Frames", int, torch.Tensor)
@@ -99,12 +100,20 @@ class TokenASR(nn.Module):
         embedded_BTE = self.embed_dropout(self.embed(semantic_BT))
         if self.training and self.config.num_time_masks > 0 and self.config.time_mask_ratio > 0:
             embedded_BTE, _ = self.time_mask(embedded_BTE, lengths_B)
-        memory_BSD, _, _ = self.encoder(embedded_BTE, lengths_B)
+        # A share of a batch may be padded beyond its own longest utterance, which ESPnet would not expect by itself.
+        is_padding_BT = ~valid_mask(lengths_B, semantic_BT.shape[1])
+        memory_BSD, _, _ = self.encoder(embedded_BTE, lengths_B, masks=is_padding_BT)
         # Not ESPnet's own lengths: those count up to two frames of padding, which an utterance alone does not have.
         return memory_BSD, _subsampled(lengths_B, self.config.input_layer)
 
     def forward(
-        self, semantic_BT: torch.Tensor, lengths_B: torch.Tensor, text_BL: torch.Tensor, text_lengths_B: torch.Tensor
+        self,
+        semantic_BT: torch.Tensor,
+        lengths_B: torch.Tensor,
+        text_BL: torch.Tensor,
+        text_lengths_B: torch.Tensor,
+        *,
+        size: BatchSize | None = None,
     ) -> ASROutput:
         """Teacher-forced losses: L_ASR = (1 - eta) L_CE + eta L_CTC.
 
@@ -113,7 +122,10 @@ class TokenASR(nn.Module):
             lengths_B: Frames per utterance.
             text_BL: Text ids, padded with any valid id.
             text_lengths_B: Text ids per utterance.
+            size: What sums are divided by; the utterances given here make up the whole batch if None.
         """
+        num_units = text_lengths_B.sum() if size is None else size.units
+        num_targets = num_units + len(text_lengths_B) if size is None else size.text_targets
         memory_BSD, memory_lengths_B = self.encode(semantic_BT, lengths_B)
         logits_BLV, targets_BL = self.decode(memory_BSD, memory_lengths_B, text_BL, text_lengths_B)
         attention_loss = F.cross_entropy(
@@ -121,15 +133,16 @@ class TokenASR(nn.Module):
             targets_BL,
             ignore_index=IGNORE_ID,
             label_smoothing=self.config.label_smoothing,
+            reduction="sum",
         )
-        ctc_loss = self._ctc_loss(memory_BSD, memory_lengths_B, text_BL, text_lengths_B)
+        attention_loss = attention_loss / num_targets
+        ctc_loss = self._ctc_loss(memory_BSD, memory_lengths_B, text_BL, text_lengths_B) / num_units
         eta = self.config.ctc_weight
-        is_text_BL = targets_BL != IGNORE_ID
         return ASROutput(
             loss=(1 - eta) * attention_loss + eta * ctc_loss,
             ctc_loss=ctc_loss,
             attention_loss=attention_loss,
-            accuracy=(logits_BLV.argmax(-1) == targets_BL)[is_text_BL].float().mean(),
+            accuracy=(logits_BLV.argmax(-1) == targets_BL).sum() / num_targets,
             logits_BLV=logits_BLV,
             targets_BL=targets_BL,
             memory_BSD=memory_BSD,
@@ -155,10 +168,9 @@ class TokenASR(nn.Module):
         text_BL: torch.Tensor,
         text_lengths_B: torch.Tensor,
     ) -> torch.Tensor:
-        """CTC loss per text unit; the dataset has already refused utterances with too few frames."""
+        """Sum of the CTC losses; the dataset has already refused utterances with too few frames."""
         log_probs_SBV = self.ctc.log_softmax(memory_BSD).float().transpose(0, 1)
-        total = F.ctc_loss(log_probs_SBV, text_BL, memory_lengths_B, text_lengths_B, blank=BLANK_ID, reduction="sum")
-        return total / text_lengths_B.sum()
+        return F.ctc_loss(log_probs_SBV, text_BL, memory_lengths_B, text_lengths_B, blank=BLANK_ID, reduction="sum")
 
     def can_spell(self, num_frames: int, text_L: torch.Tensor) -> bool:
         """Whether CTC has enough encoder frames for a text."""

@@ -10,12 +10,56 @@ from torch.nn.utils.rnn import pad_sequence
 from tokenchain_toolkit.models.sequences import pack_left
 
 
+@dataclass(frozen=True)
+class BatchSize:
+    """What sums over a batch are divided by to give means.
+
+    A batch may be cut into shares, for several devices or for passes after each other. The sums over a share are then
+    divided by what a share has on average, so that the plain mean over the shares, which is what becomes of their
+    gradients, is that over the whole batch, however unequal the shares are.
+
+    Attributes:
+        num_utts: Utterances of the whole batch.
+        num_frames: Its semantic frames.
+        num_units: Its text units.
+        longest: Frames of its longest utterance. All shares are padded to it: an encoder that convolves sees padding.
+        num_shares: How many shares it is cut into.
+    """
+
+    num_utts: int
+    num_frames: int
+    num_units: int
+    longest: int
+    num_shares: int = 1
+
+    @property
+    def units(self) -> float:
+        """Text units of a share on average."""
+        return self.num_units / self.num_shares
+
+    @property
+    def text_targets(self) -> float:
+        """Text units and end symbols of a share on average."""
+        return (self.num_units + self.num_utts) / self.num_shares
+
+    @property
+    def semantic_targets(self) -> float:
+        """Semantic frames and end symbols of a share on average."""
+        return (self.num_frames + self.num_utts) / self.num_shares
+
+    def times(self, number: int) -> "BatchSize":
+        """Of a batch that holds every utterance so many times."""
+        counts = (self.num_utts * number, self.num_frames * number, self.num_units * number)
+        return BatchSize(*counts, longest=self.longest, num_shares=self.num_shares)
+
+
 @dataclass
 class TokenBatch:
     """Padded tensors of B utterances; every id at padding is valid, so that embeddings may look it up.
 
     Attributes:
         utt_ids: Names of the utterances.
+        size: What sums over the batch are divided by.
         semantic_BT: Semantic tokens, int64; for S2A (B, T, k) where an acoustic frame is given k of them.
         semantic_lengths_B: Frames.
         text_BL: Text ids, int64; L may be 0 for tasks without text.
@@ -27,6 +71,7 @@ class TokenBatch:
     """
 
     utt_ids: list[str]
+    size: BatchSize
     semantic_BT: torch.Tensor
     semantic_lengths_B: torch.Tensor
     text_BL: torch.Tensor
@@ -49,13 +94,16 @@ class TokenBatch:
         return TokenBatch(**moved)
 
 
-def with_semantic(batch: TokenBatch, rows: Sequence[int], semantic: Sequence[torch.Tensor]) -> TokenBatch:
+def with_semantic(
+    batch: TokenBatch, rows: Sequence[int], semantic: Sequence[torch.Tensor], size: BatchSize
+) -> TokenBatch:
     """Some utterances of a batch with other semantic tokens.
 
     Args:
         batch: Without acoustic codes.
         rows: The utterances.
         semantic: Tokens (T,) of each of them.
+        size: Of what becomes of the batch.
     """
     index_B = torch.tensor(rows, device=batch.text_BL.device)
     kept = {
@@ -64,6 +112,7 @@ def with_semantic(batch: TokenBatch, rows: Sequence[int], semantic: Sequence[tor
     return replace(
         batch,
         utt_ids=[batch.utt_ids[row] for row in rows],
+        size=size,
         semantic_BT=pad_sequence(list(semantic), batch_first=True),
         semantic_lengths_B=torch.tensor([len(semantic_T) for semantic_T in semantic], device=index_B.device),
         **kept,

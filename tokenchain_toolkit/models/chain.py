@@ -124,7 +124,7 @@ class ChainModel(nn.Module):
             temperature: Tau of the interface.
             generator: Randomness of what is sampled; nothing is if None.
         """
-        asr = self.asr(batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B)
+        asr = self.recognise(batch)
         if self.config.feedback == "none":
             return ChainOutput(asr=asr, t2s=self.reconstruct_from_ids(batch.text_BL, batch), link=None)
         link = self.reconstruct_from_speech(
@@ -132,6 +132,12 @@ class ChainModel(nn.Module):
         )
         supervised = self.reconstruct_from_ids(batch.text_BL, batch) if self.config.supervised_t2s else None
         return ChainOutput(asr=asr, t2s=link.t2s, link=link, supervised=supervised)
+
+    def recognise(self, batch: TokenBatch) -> ASROutput:
+        """The ASR on paired utterances."""
+        return self.asr(
+            batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B, size=batch.size
+        )
 
     def reconstruct_from_speech(
         self,
@@ -201,6 +207,7 @@ class ChainModel(nn.Module):
             prefix_BP=batch.prompt_BP,
             prefix_lengths_B=batch.prompt_lengths_B,
             history_dropout=self.config.history_dropout if self.training else None,
+            size=batch.size,
         )
 
     def reconstruct_from_ids(
@@ -228,8 +235,7 @@ def score_function(t2s: T2SOutput, read: Reading, batch: TokenBatch, *, num_samp
     loss_BK = t2s.loss_B.view(-1, num_samples)
     others_BK = (loss_BK.sum(dim=1, keepdim=True) - loss_BK) / (num_samples - 1)
     advantage_BK = (loss_BK - others_BK).detach()
-    num_targets = batch.semantic_lengths_B.sum() + len(batch.semantic_lengths_B)
-    of_asr = (advantage_BK * read.log_prob_B.view(-1, num_samples)).mean(dim=1).sum() / num_targets
+    of_asr = (advantage_BK * read.log_prob_B.view(-1, num_samples)).mean(dim=1).sum() / batch.size.semantic_targets
     # Of value zero: what is logged, and what T2S learns from, is L_rec itself.
     return replace(t2s, loss=t2s.loss + (of_asr - of_asr.detach()))
 
@@ -257,4 +263,5 @@ def _repeated(batch: TokenBatch, times: int) -> TokenBatch:
     """Each utterance several times, one after the other."""
     names = ("semantic_BT", "semantic_lengths_B", "text_BL", "text_lengths_B", "prompt_BP", "prompt_lengths_B")
     repeated = {name: getattr(batch, name).repeat_interleave(times, dim=0) for name in names}
-    return replace(batch, utt_ids=[utt_id for utt_id in batch.utt_ids for _ in range(times)], **repeated)
+    utt_ids = [utt_id for utt_id in batch.utt_ids for _ in range(times)]
+    return replace(batch, utt_ids=utt_ids, size=batch.size.times(times), **repeated)

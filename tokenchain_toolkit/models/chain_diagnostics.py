@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from tokenchain_toolkit.models.asr import ASROutput
 from tokenchain_toolkit.models.asr_reading import Reading
 from tokenchain_toolkit.models.batch import TokenBatch
 from tokenchain_toolkit.models.chain import ChainModel, Link, score_function
@@ -79,14 +78,14 @@ def feedback_gradients(
     with _differentiable(batch) as batch:
         parameters = [parameter for parameter in chain.asr.parameters() if parameter.requires_grad]
         settings: dict[str, Any] = {"link": link, "temperature": temperature}
-        asr = _hear(chain, batch)
+        asr = chain.recognise(batch)
         linked = chain.reconstruct_from_speech(batch, asr, generator=generator, **settings)
         of_asr = torch.autograd.grad(asr.loss, parameters, retain_graph=True, allow_unused=True)
         of_rec = torch.autograd.grad(linked.t2s.loss, parameters, allow_unused=True)
         flat_asr, flat_rec = _flat(of_asr, parameters), _flat(of_rec, parameters)
         random = torch.randn(flat_rec.shape, generator=generator, device=flat_rec.device)
         with torch.no_grad():
-            before = chain.reconstruct_from_speech(batch, _hear(chain, batch), generator=None, **settings).t2s.loss
+            before = chain.reconstruct_from_speech(batch, chain.recognise(batch), generator=None, **settings).t2s.loss
         changes = {
             name: float(_loss_after(chain, batch, parameters, direction, settings) - before)
             for name, direction in (
@@ -132,7 +131,7 @@ def estimator_bias(
     with _differentiable(batch) as batch:
         with torch.no_grad():
             settings: dict[str, Any] = {"link": link, "temperature": temperature, "generator": None}
-            read = chain.reconstruct_from_speech(batch, _hear(chain, batch), **settings).reading
+            read = chain.reconstruct_from_speech(batch, chain.recognise(batch), **settings).reading
         logits_BLV = read.logits_BLV.detach().requires_grad_()
         estimated, soft = (
             _estimated_gradient(chain, batch, read, logits_BLV, feedback=feedback, temperature=temperature)
@@ -197,14 +196,10 @@ def _loss_after(
     parts = step.split([parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.sub_(part.view_as(parameter))
-    loss = chain.reconstruct_from_speech(batch, _hear(chain, batch), generator=None, **settings).t2s.loss
+    loss = chain.reconstruct_from_speech(batch, chain.recognise(batch), generator=None, **settings).t2s.loss
     for parameter, before in zip(parameters, kept, strict=True):
         parameter.copy_(before)
     return loss
-
-
-def _hear(chain: ChainModel, batch: TokenBatch) -> ASROutput:
-    return chain.asr(batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B)
 
 
 @contextmanager

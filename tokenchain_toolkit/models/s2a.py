@@ -22,10 +22,11 @@ EMBEDDING_STD = 0.5
 
 @dataclass
 class S2AOutput:
-    """Cross-entropy over the masked positions of the trained quantizer, and the share predicted exactly."""
+    """Cross-entropy over the masked positions of the trained quantizer, the share predicted exactly, their number."""
 
     loss: torch.Tensor
     accuracy: torch.Tensor
+    num_masked: torch.Tensor
 
 
 class S2AModel(nn.Module):
@@ -57,7 +58,8 @@ class S2AModel(nn.Module):
         self.codebook_size = self.mask_id = codebook_size
         dim = config.hidden_dim
         self.embed_semantic = nn.Embedding(tokens_per_frame * num_semantic, dim)
-        self.no_semantic_D = nn.Parameter(torch.zeros(dim))  # in place of semantic tokens that are hidden
+        # In place of semantic tokens that are hidden; where none are, several devices would wait for its gradient.
+        self.no_semantic_D = nn.Parameter(torch.zeros(dim), requires_grad=config.condition_dropout > 0)
         self.embed_codes = nn.Embedding(num_quantizers * (codebook_size + 1), dim)
         self.embed_level = nn.Embedding(num_quantizers, dim)
         self.convolution = nn.Conv1d(dim, dim, config.conv_kernel, padding=config.conv_kernel // 2)
@@ -177,7 +179,7 @@ class S2AModel(nn.Module):
         count = masked_BN.sum().clamp_min(1)
         loss_BN = F.cross_entropy(logits_BNK.transpose(1, 2).float(), truth_BN, reduction="none")
         correct_BN = (logits_BNK.argmax(-1) == truth_BN) & masked_BN
-        return S2AOutput(loss=(loss_BN * masked_BN).sum() / count, accuracy=correct_BN.sum() / count)
+        return S2AOutput((loss_BN * masked_BN).sum() / count, correct_BN.sum() / count, num_masked=masked_BN.sum())
 
 
 def mask_codes(

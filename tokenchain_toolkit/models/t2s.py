@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tokenchain_toolkit.config.t2s import T2SModelConfig
+from tokenchain_toolkit.models.batch import BatchSize
 from tokenchain_toolkit.models.sequences import IGNORE_ID, gather_span, pack_left, valid_mask
 
 
@@ -113,6 +114,7 @@ class T2SModel(nn.Module):
         prefix_BP: torch.Tensor,
         prefix_lengths_B: torch.Tensor,
         history_dropout: float | None = None,
+        size: BatchSize | None = None,
     ) -> T2SOutput:
         """Teacher-forced cross-entropy of the semantic tokens and of the end symbol.
 
@@ -124,6 +126,7 @@ class T2SModel(nn.Module):
             prefix_BP: Semantic tokens of another utterance of the speaker; P may be 0.
             prefix_lengths_B: Real prefix frames.
             history_dropout: Share of the semantic inputs that is masked; if None, the configured one in training.
+            size: What sums are divided by; the utterances given here make up the whole batch if None.
         """
         if history_dropout is None:
             history_dropout = self.config.history_dropout if self.training else 0.0
@@ -148,8 +151,9 @@ class T2SModel(nn.Module):
             label_smoothing=self.config.label_smoothing if self.training else 0.0,
             reduction="none",
         ).sum(dim=1)
-        accuracy = (logits_BTK.argmax(-1) == targets_BT)[targets_BT != IGNORE_ID].float().mean()
-        return T2SOutput(loss=loss_B.sum() / (lengths_B.sum() + len(lengths_B)), accuracy=accuracy, loss_B=loss_B)
+        num_targets = lengths_B.sum() + len(lengths_B) if size is None else size.semantic_targets
+        accuracy = (logits_BTK.argmax(-1) == targets_BT).sum() / num_targets
+        return T2SOutput(loss=loss_B.sum() / num_targets, accuracy=accuracy, loss_B=loss_B)
 
     def _targets(self, semantic_BT: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         """Semantic ids, then the end symbol, then IGNORE_ID; shape (B, T + 1)."""

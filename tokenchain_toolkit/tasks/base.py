@@ -1,6 +1,6 @@
 """What the trainable tasks share: optimiser, schedules by progress, logging, and the guard against bad losses."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning
@@ -12,6 +12,7 @@ from tokenchain_toolkit.models.batch import TokenBatch
 
 # Large and odd, so that neighbouring seeds and epochs share no random stream.
 SEED_STRIDE = 1_000_003
+DEVICE_STRIDE = 1_000_000_007
 
 
 class BaseTask(lightning.LightningModule):
@@ -36,8 +37,9 @@ class BaseTask(lightning.LightningModule):
     def progress(self) -> float:
         """Share of the run that is done, in [0, 1]."""
         trainer = self.trainer
-        batches = max(int(trainer.num_training_batches), 1)
-        done = trainer.current_epoch + trainer.fit_loop.epoch_loop.batch_idx / batches
+        passes = trainer.accumulate_grad_batches
+        batches = max(int(trainer.num_training_batches) // passes, 1)
+        done = trainer.current_epoch + trainer.fit_loop.epoch_loop.batch_idx // passes / batches
         return done / self.config.training.max_epochs
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -45,8 +47,9 @@ class BaseTask(lightning.LightningModule):
         return build_optimizer(self.config.optim, (p for p in self.parameters() if p.requires_grad))
 
     def on_train_epoch_start(self) -> None:
-        """Seed by epoch."""
-        torch.manual_seed(self.config.training.seed * SEED_STRIDE + self.current_epoch)
+        """Seed by epoch and device, so that no two devices draw the same masks."""
+        seed = self.config.training.seed * SEED_STRIDE + self.current_epoch
+        torch.manual_seed(seed + self.global_rank * DEVICE_STRIDE)
 
     def on_train_batch_start(self, batch: TokenBatch, batch_idx: int) -> None:
         """Set the learning rate; it has no state, so resuming cannot lose it."""
@@ -55,8 +58,20 @@ class BaseTask(lightning.LightningModule):
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = lr
 
-    def log_values(self, prefix: str, values: dict[str, torch.Tensor | float], *, batch_size: int) -> None:
-        """Log the means over the epoch as ``prefix/name``."""
+    def sum_over_devices(self, values_X: torch.Tensor) -> torch.Tensor:
+        """The sum of a tensor over all devices, each of which must ask for it."""
+        if self.trainer.world_size == 1:
+            return values_X
+        return self.trainer.strategy.reduce(values_X.clone(), reduce_op="sum")  # which works in place
+
+    def log_values(self, prefix: str, values: Mapping[str, torch.Tensor | float], *, batch_size: int) -> None:
+        """Log the means over the epoch as ``prefix/name``.
+
+        Args:
+            prefix: ``train`` or ``valid``.
+            values: Each such that the mean over the devices is that of the batch.
+            batch_size: Weight of the batch in the epoch; the same on every device.
+        """
         self.log_dict(
             {f"{prefix}/{name}": value for name, value in values.items()},
             on_step=False,

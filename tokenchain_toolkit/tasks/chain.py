@@ -9,7 +9,7 @@ from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.inference.t2s_sampling import sample_semantic
 from tokenchain_toolkit.models.asr import ASROutput, TokenASR
 from tokenchain_toolkit.models.asr_reading import read_teacher_forced
-from tokenchain_toolkit.models.batch import TokenBatch, with_semantic
+from tokenchain_toolkit.models.batch import BatchSize, TokenBatch, with_semantic
 from tokenchain_toolkit.models.chain import ChainModel, ChainOutput, EncodedSpeech, Link, check_model
 from tokenchain_toolkit.models.chain_diagnostics import estimator_bias, feedback_gradients, text_dependence
 from tokenchain_toolkit.models.loss_balance import loss_weights, uncertainty_weighted
@@ -18,7 +18,7 @@ from tokenchain_toolkit.models.straight_through import interface_entropy, interf
 from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.models.temperature import temperature_at
 from tokenchain_toolkit.tasks.asr import greedy_ter
-from tokenchain_toolkit.tasks.base import BaseTask
+from tokenchain_toolkit.tasks.base import DEVICE_STRIDE, SEED_STRIDE, BaseTask
 
 # What is sampled has a stream of its own, so that the baseline and the chain see the same dropout and masks.
 SAMPLING_STREAM = 500_009
@@ -68,9 +68,7 @@ class ChainTask(BaseTask):
 
     def training_step(self, batches: dict[str, TokenBatch], batch_idx: int) -> torch.Tensor:
         """Weighted loss of a paired batch and of the speech and text alone beside it."""
-        del batch_idx
-        seed = SAMPLING_STREAM + self.config.training.seed + self.global_step
-        generator = torch.Generator(device=self.device).manual_seed(seed)
+        generator = self._sampling_generator(batch_idx)
         batch = batches["paired"]
         output = self.chain(batch, temperature=self.temperature, generator=generator)
         values = {**_values(output), "temperature": self.temperature}
@@ -87,8 +85,14 @@ class ChainTask(BaseTask):
         if output.supervised is not None:
             loss = loss + self.config.model.supervised_t2s * output.supervised.loss
         values |= {"loss": loss, "asr_weight": self.weights[0], "rec_weight": self.weights[1]}
-        self.log_values("train", values, batch_size=len(batch))
+        self.log_values("train", values, batch_size=batch.size.num_utts)
         return self.checked(loss, batch)
+
+    def _sampling_generator(self, batch_idx: int) -> torch.Generator:
+        """Randomness of what is sampled in this update, or of several passes and devices in this one of them."""
+        share = self.global_rank * DEVICE_STRIDE + batch_idx % self.trainer.accumulate_grad_batches * SEED_STRIDE
+        seed = SAMPLING_STREAM + self.config.training.seed + self.global_step + share
+        return torch.Generator(device=self.device).manual_seed(seed)
 
     def _speech_losses(
         self, batch: TokenBatch, values: dict[str, torch.Tensor | float], *, generator: torch.Generator
@@ -100,7 +104,7 @@ class ChainTask(BaseTask):
         if settings.labels is None:
             heard = EncodedSpeech(*asr.encode(batch.semantic_BT, batch.semantic_lengths_B))
         else:
-            output = asr(batch.semantic_BT, batch.semantic_lengths_B, batch.text_BL, batch.text_lengths_B)
+            output = self.chain.recognise(batch)
             heard, values["speech_asr_loss"] = output, output.loss
             labelled = settings.label_weight * output.loss
         if self.speech_link.feedback == "none":
@@ -132,12 +136,20 @@ class ChainTask(BaseTask):
             if speech.ended and self.chain.asr.can_spell(len(speech.semantic_T), text_L)
         ]
         values["text_unusable"] = 1 - len(rows) / len(drawn)
-        if not rows:
+        size = self._size_of_rows(batch, rows)
+        if not size.num_utts:
             return torch.zeros((), device=self.device)
-        spoken = with_semantic(batch, rows, [drawn[row].semantic_T for row in rows])
-        output = self.chain.asr(spoken.semantic_BT, spoken.semantic_lengths_B, spoken.text_BL, spoken.text_lengths_B)
-        values["text_asr_loss"] = output.loss
-        return self.config.unpaired.text_weight * output.loss
+        loss = torch.zeros((), device=self.device)
+        if rows:
+            loss = self.chain.recognise(with_semantic(batch, rows, [drawn[row].semantic_T for row in rows], size)).loss
+        values["text_asr_loss"] = loss
+        return self.config.unpaired.text_weight * loss
+
+    def _size_of_rows(self, batch: TokenBatch, rows: list[int]) -> BatchSize:
+        """What is left of a batch of text on all devices, when each keeps some utterances."""
+        units_B = batch.text_lengths_B[rows]
+        num_utts, num_units = self.sum_over_devices(torch.stack([torch.full_like(units_B, 1).sum(), units_B.sum()]))
+        return BatchSize(int(num_utts), 0, int(num_units), longest=0, num_shares=self.trainer.world_size)
 
     def _total(self, asr_loss: torch.Tensor, rec_loss: torch.Tensor) -> torch.Tensor:
         """The weighted loss."""
@@ -156,9 +168,7 @@ class ChainTask(BaseTask):
     def on_train_epoch_end(self) -> None:
         """Remember the epoch's mean losses for dynamic weight averaging."""
         means = torch.tensor(self._sums, device=self.device) / self.trainer.num_training_batches
-        if self.trainer.world_size > 1:
-            means = self.trainer.strategy.reduce(means, reduce_op="mean")
-        self.loss_history.append(means.tolist())
+        self.loss_history.append((self.sum_over_devices(means) / self.trainer.world_size).tolist())
 
     def validation_step(self, batch: TokenBatch, batch_idx: int) -> None:
         """Both losses without noise, the greedy CTC path's token error rate, and what there is to feed back."""
@@ -171,16 +181,16 @@ class ChainTask(BaseTask):
         probs_BLV = interface_probs(decoded.logits_BLV, temperature=self.temperature)
         is_text_BL = valid_mask(batch.text_lengths_B, probs_BLV.shape[1])
         values["interface_entropy"] = interface_entropy(probs_BLV, batch.text_lengths_B)
-        values["interface_accuracy"] = (decoded.text_BL == batch.text_BL)[is_text_BL].float().mean()
+        values["interface_accuracy"] = (decoded.text_BL == batch.text_BL)[is_text_BL].sum() / batch.size.units
         generator = torch.Generator(device=self.device).manual_seed(batch_idx)
         recognised = decoded if output.link is None else output.link.reading
         values |= text_dependence(self.chain, batch, recognised, generator=generator)
-        self.log_values("valid", values, batch_size=len(batch))
+        self.log_values("valid", values, batch_size=batch.size.num_utts)
         link = self.speech_link if output.link is None else self.chain.paired_link
         if batch_idx == 0 and link.feedback != "none":
             settings: dict[str, Any] = {"link": link, "temperature": self.temperature, "generator": generator}
             found = feedback_gradients(self.chain, batch, **settings) | estimator_bias(self.chain, batch, **settings)
-            self.log_values("valid", {**found}, batch_size=len(batch))
+            self.log_values("valid", {**found}, batch_size=batch.size.num_utts)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what dynamic weight averaging has seen."""

@@ -69,7 +69,7 @@ def fit(
 def build_trainer(training: TrainingConfig, *, callbacks: list[lightning.Callback]) -> lightning.Trainer:
     """The Lightning trainer of an experiment."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    return lightning.Trainer(
+    trainer = lightning.Trainer(
         max_epochs=training.max_epochs,
         accelerator=training.accelerator,
         devices=training.devices,
@@ -85,6 +85,9 @@ def build_trainer(training: TrainingConfig, *, callbacks: list[lightning.Callbac
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
     )
+    # How many devices there are in all is known from here on.
+    trainer.accumulate_grad_batches = training.num_passes(trainer.world_size)
+    return trainer
 
 
 def choose_precision(training: TrainingConfig) -> str:

@@ -37,9 +37,7 @@ class S2ATask(BaseTask):
     def training_step(self, batch: TokenBatch, batch_idx: int) -> torch.Tensor:
         """Masked cross-entropy of a batch."""
         del batch_idx
-        output = self._forward(batch, generator=None)
-        self._log("train", output, batch)
-        return self.checked(output.loss, batch)
+        return self.checked(self._log("train", self._forward(batch, generator=None), batch), batch)
 
     def validation_step(self, batch: TokenBatch, batch_idx: int) -> None:
         """Masked cross-entropy with the same masks every epoch."""
@@ -51,7 +49,13 @@ class S2ATask(BaseTask):
         semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
         return self.s2a.compute_loss(semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, generator=generator)
 
-    def _log(self, prefix: str, output: S2AOutput, batch: TokenBatch) -> None:
-        """Log means."""
-        values: dict[str, torch.Tensor | float] = {"loss": output.loss, "accuracy": output.accuracy}
-        self.log_values(prefix, values, batch_size=len(batch))
+    def _log(self, prefix: str, output: S2AOutput, batch: TokenBatch) -> torch.Tensor:
+        """Log means over the masked positions of all devices; gives the loss with the weight that this one has.
+
+        Passes after each other count alike, however many positions are masked in each.
+        """
+        num_masked = self.sum_over_devices(output.num_masked).clamp_min(1)
+        weight = self.trainer.world_size * output.num_masked / num_masked
+        values: dict[str, torch.Tensor | float] = {"loss": weight * output.loss, "accuracy": weight * output.accuracy}
+        self.log_values(prefix, values, batch_size=batch.size.num_utts)
+        return weight * output.loss

@@ -45,9 +45,10 @@ class T2STask(BaseTask):
             batch.semantic_lengths_B,
             prefix_BP=batch.prompt_BP,
             prefix_lengths_B=batch.prompt_lengths_B,
+            size=batch.size,
         )
 
     def _log(self, prefix: str, output: T2SOutput, batch: TokenBatch) -> None:
         """Log means per frame."""
         values: dict[str, torch.Tensor | float] = {"loss": output.loss, "accuracy": output.accuracy}
-        self.log_values(prefix, values, batch_size=int(batch.semantic_lengths_B.sum()))
+        self.log_values(prefix, values, batch_size=batch.size.num_frames)

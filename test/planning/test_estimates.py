@@ -1,0 +1,138 @@
+"""Probe and estimates: batches like training's, figures that follow from them by frames and epochs."""
+
+import numpy as np
+import pytest
+import torch
+
+from tokenchain_toolkit.config.asr import ASRConfig
+from tokenchain_toolkit.config.chain import ChainConfig, UnpairedConfig
+from tokenchain_toolkit.config.s2a import S2AConfig, S2AModelConfig
+from tokenchain_toolkit.config.t2s import T2SConfig
+from tokenchain_toolkit.config.tokenizer import CodecConfig, TokenizerConfig
+from tokenchain_toolkit.config.training import DataConfig, TrainingConfig
+from tokenchain_toolkit.models.sequences import ctc_frames_needed
+from tokenchain_toolkit.planning.amount import typical_seconds
+from tokenchain_toolkit.planning.estimates import (
+    describe_stages,
+    epoch_frames,
+    frames_at_once,
+    tokenizer_stages,
+    training_stage,
+)
+from tokenchain_toolkit.planning.findings import OK, WARN
+from tokenchain_toolkit.planning.probe import (
+    ExtractionMeasure,
+    StepMeasure,
+    StepProbe,
+    measure_extraction,
+    measure_step,
+)
+from tokenchain_toolkit.planning.recipe import TokenSizes
+from tokenchain_toolkit.planning.trainees import asr_trainee, chain_trainee, random_batch, s2a_trainee, t2s_trainee
+
+SIZES = TokenSizes(num_semantic=12, vocab_size=9, num_quantizers=3, codebook_size=7, frames_per_unit=6.0)
+LENGTHS = np.arange(20, 60)
+TRAINING = {"batch_frames": 400, "accelerator": "cpu", "precision": "32-true", "max_epochs": 5}
+MEASURE = StepMeasure("asr", "CPU", "32-true", 1000, num_steps=3, frames=100, seconds=2.0, kept_bytes=50.0, flops=7.0)
+
+
+@pytest.fixture
+def trainees(make_asr, make_t2s):
+    """Tiny models of every kind."""
+    common = {"training": TrainingConfig(**TRAINING), "data": DataConfig(min_prompt_frames=2, max_prompt_frames=6)}
+    asr = ASRConfig(model=make_asr().config, **common)
+    t2s = T2SConfig(model=make_t2s().config, **common)
+    s2a = S2AModelConfig(hidden_dim=16, num_layers=1, num_heads=2, feed_forward_dim=32, conv_kernel=3)
+    return [
+        asr_trainee(asr, SIZES),
+        t2s_trainee(t2s, SIZES),
+        chain_trainee("chain_st_argmax", ChainConfig(**common), asr, t2s, SIZES),
+        s2a_trainee(S2AConfig(model=s2a, **common), SIZES),
+    ]
+
+
+def test_random_batches_have_the_lengths_and_texts_that_ctc_can_spell():
+    batch = random_batch(
+        np.array([30, 50]), SIZES, DataConfig(min_prompt_frames=2, max_prompt_frames=6), input_layer="conv1d2"
+    )
+    assert batch.semantic_lengths_B.tolist() == [30, 50] and batch.prompt_lengths_B.tolist() == [4, 4]
+    assert batch.text_lengths_B.tolist() == [5, 8] and batch.codes_BTQ.shape == (2, 50, 3)
+    dense = random_batch(np.array([40]), TokenSizes(frames_per_unit=1.0), DataConfig(), input_layer="conv1d2")
+    assert ctc_frames_needed(dense.text_BL[0]) <= 18
+
+
+def test_every_model_is_measured_on_batches_that_training_could_have(trainees):
+    for trainee in trainees:
+        probe = StepProbe(trainee, LENGTHS, SIZES, input_layer="conv1d2")
+        before = [parameter.detach().clone() for parameter in trainee.module.parameters()]
+        found = measure_step(probe, seconds=0.5, count_flops=True)
+        assert found.name == trainee.name and found.seconds > 0 and not found.on_gpu
+        assert found.frames <= 400 and found.kept_bytes > 0
+        # About six operations for every weight of a position, and there are fewer positions of text than frames.
+        assert 0.5 < found.flops / found.num_parameters < 60
+        after = trainee.module.parameters()
+        assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True)), "a step changes the weights"
+
+
+def test_a_longer_batch_counts_as_many_operations_for_each_frame(trainees):
+    probe = StepProbe(trainees[1], np.full(8, 40), SIZES, input_layer="conv1d2")
+    one, four = (probe.flops(probe.batch(count)) / probe.frames(count) for count in (1, 4))
+    assert one == pytest.approx(four, rel=0.01)
+
+
+def test_features_are_faster_than_speech():
+    config = TokenizerConfig(codec=CodecConfig(enabled=False))
+    found = measure_extraction(config, device="cpu", seconds=0.1)
+    assert found.speed > 1 and found.what == "mfcc features"
+    assert measure_extraction(TokenizerConfig(), device="cpu", seconds=0.1).what.endswith("without the codec")
+
+
+def test_an_epoch_is_its_padded_batches():
+    config = ASRConfig(training=TrainingConfig(batch_frames=1000, max_batch_size=10))
+    assert epoch_frames(np.full(20, 50), config) == 20 * 50
+    assert epoch_frames(np.full(20, 5000), config) == 0, "longer than data.max_frames"
+    prompted = ASRConfig(training=config.training, data=DataConfig(max_prompt_frames=10, paired_share=0.5))
+    assert epoch_frames(np.full(20, 50), prompted) == 10 * 60
+    assert epoch_frames(np.full(20, 50), prompted, is_training=False) == 20 * 60
+    beside = ChainConfig(training=config.training, unpaired=UnpairedConfig(speech_ratio=1.0, text_ratio=0.5))
+    assert epoch_frames(np.full(20, 50), beside) == 2500
+
+
+def test_a_run_takes_its_frames_times_its_epochs():
+    config = ASRConfig(training=TrainingConfig(**TRAINING, average_best=2))
+    found = training_stage(MEASURE, config, train_frames=np.full(20, 40), valid_frames=np.full(6, 40))
+    assert found.stage == "train_asr" and found.seconds == pytest.approx(5 * (800 + 240 / 3) * 2.0 / 100)
+    # Three checkpoints of weights and two moments, and the weights; weights, gradients, moments and 400 frames.
+    assert found.disk_bytes == 3 * 12 * 1000 + 4000 and found.memory_bytes == 16 * 1000 + 50 * 400
+
+
+@pytest.mark.parametrize(
+    ("devices", "device_frames", "expected"), [(1, 0, 400), (4, 0, 100), (1, 150, 134), (4, 150, 100)]
+)
+def test_a_pass_holds_a_share_of_the_batch(devices, device_frames, expected):
+    config = ASRConfig(training=TrainingConfig(batch_frames=400, device_frames=device_frames))
+    assert frames_at_once(config, num_devices=devices) == expected
+
+
+def test_tokens_take_two_bytes_each():
+    extraction = ExtractionMeasure(speed=100.0, what="mfcc features")
+    learn, extract = tokenizer_stages(
+        TokenizerConfig(), extraction, train_seconds=1e6, all_seconds=2e6, sizes=TokenSizes(num_quantizers=8)
+    )
+    assert (learn.stage, learn.seconds) == ("learn_tokenizer", 500_000 / 50 / 100)
+    assert (extract.stage, extract.seconds) == ("extract_tokens", 2e4) and extract.disk_bytes == 2e6 * 50 * 9 * 2
+
+
+def test_more_than_a_week_is_a_warning():
+    config = ASRConfig(training=TrainingConfig(**TRAINING))
+    frames = np.full(20, 40)
+    short = training_stage(MEASURE, config, train_frames=frames, valid_frames=frames)
+    slow = StepMeasure(**{**vars(MEASURE), "seconds": 1e5})
+    long = training_stage(slow, config, train_frames=frames, valid_frames=frames)
+    assert [each.status for each in describe_stages([short, long])] == [OK, WARN, OK]
+
+
+def test_typical_speech_has_the_hours_and_the_mean_asked_for():
+    seconds = typical_seconds(10.0, mean_seconds=8.0)
+    assert seconds.sum() == pytest.approx(36_000, rel=0.01) and seconds.mean() == pytest.approx(8.0)
+    assert seconds.min() > 0

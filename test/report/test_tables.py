@@ -1,0 +1,212 @@
+"""The paper's tables: cells from results and studies, marks by intervals, commands for what is missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tokenchain_toolkit.bin import make_tables
+from tokenchain_toolkit.config.grid import StudyConfig
+from tokenchain_toolkit.config.load import load_config
+from tokenchain_toolkit.config.tables import TablesConfig, check_tables
+from tokenchain_toolkit.errors import ConfigError, DataError
+from tokenchain_toolkit.files import read_json, write_json, write_text
+from tokenchain_toolkit.metrics.score_rows import ScoreRow, write_score_rows
+from tokenchain_toolkit.report.grid_results import measure_grids
+from tokenchain_toolkit.report.tables import PAPER_TABLES, build_tables
+from tokenchain_toolkit.tasks.grid_cells import cells_of
+
+EGS2 = Path(__file__).parents[2] / "egs2"
+WORDS, NUM_UTTS = 20, 60
+
+
+def scored(**changes):
+    return {"recipe": "mine", "what": "WER", "claim": "5–13 % lower", "fill": "run", "scored": changes}
+
+
+def studied(**changes):
+    source = {"grid": "taus", "set": "read", **changes}
+    return {"recipe": "mine", "what": "WER", "claim": "5–13 % lower", "fill": "study", "studied": source}
+
+
+@pytest.fixture
+def fill(tmp_path):
+    """A function that fills a table of the given rows from the recipes below ``egs2``."""
+
+    def build(*rows):
+        commands, tables = {"run": "./run.sh", "study": "./study.sh"}, [{"title": "T", "rows": [*rows]}]
+        definition = {"commands": commands, "tables": tables}
+        write_text(tmp_path / "tables.yaml", yaml.safe_dump(definition))
+        made = build_tables(tmp_path / "egs2", tmp_path, command="make", definition=tmp_path / "tables.yaml")
+        return made[0].rows
+
+    return build
+
+
+@pytest.fixture
+def write_results(tmp_path):
+    """A function that writes ``results.json`` of the recipe ``mine``: a baseline, a chain, and the change."""
+
+    def write(change=(-0.1, -0.2, -0.01), *, epochs=(3, 3), metric="wer"):
+        common = {"model": "chain", "set": "test", "n": 50, "command": "score", "commit": "abc"}
+        rows = [
+            ScoreRow("chain_baseline", metric=metric, epoch=epochs[0], value=0.2, ci_low=0.1, ci_high=0.3, **common),
+            ScoreRow("chain_st_argmax", metric=metric, epoch=epochs[1], value=0.18, ci_low=0.1, ci_high=0.3, **common),
+        ]
+        if change:
+            value, low, high = change
+            figures = {"metric": f"{metric}_change", "epoch": epochs[1], "value": value, "ci_low": low, "ci_high": high}
+            rows.append(ScoreRow("chain_st_argmax", baseline="chain_baseline", **figures, **common))
+        write_score_rows(tmp_path / "egs2/mine/tokenchain1/results.json", rows)
+
+    return write
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Folder of a study of four arms and two seeds, whose errors fall from epoch to epoch, those of some sooner."""
+    folder = tmp_path / "egs2/mine/tokenchain1/exp/study"
+    final = {("annealed", "none"): 2, ("1", "none"): 4, ("2", "none"): 4, ("1", "replay"): 3}
+    random, runs = np.random.default_rng(0), []
+    for (tau, replay), last in final.items():
+        for seed in (0, 1):
+            name = f"taus/{tau}/{replay}/seed{seed}"
+            for epoch, mean in enumerate(np.linspace(8, last, 4)):
+                counts = random.poisson(mean, NUM_UTTS)
+                errors = {f"u{u:02d}": [int(count), WORDS] for u, count in enumerate(counts)}
+                sets = {"read": {"joint": errors}}
+                write_json(folder / name / "evaluation" / f"epoch{epoch:03d}.json", {"epoch": epoch, "sets": sets})
+            baseline = f"taus/1/{replay}/seed{seed}" if tau != "1" else None
+            labels = {"tau": tau, "replay": replay, "seed": seed}
+            run = {"grid": "taus", "labels": labels, "folder": name, "baseline": baseline, "epochs": 3}
+            runs.append({**run, "overrides": []})
+    write_json(folder / "runs.json", runs)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "sign", "mark"),
+    [
+        ((-0.1, -0.2, -0.01), "lower", "✓"),
+        ((-0.1, -0.2, 0.0), "lower", "open"),
+        ((0.1, 0.01, 0.2), "lower", "✗"),
+        ((0.1, 0.01, 0.2), "earlier", "✓"),
+        ((0.1, 0.01, 0.2), "stable", "open"),
+    ],
+)
+def test_the_mark_says_on_which_side_of_zero_the_interval_lies(fill, write_results, change, sign, mark):
+    write_results(change)
+    (row,) = fill({**scored(set="test", metric="wer"), "sign": sign})
+    assert row.mark == mark and (row.before, row.after) == ("20.0 [10.0, 30.0]", "18.0 [10.0, 30.0]")
+    assert row.cell.basis == "3 epochs, 50 utterances" and not row.missing
+
+
+def test_rates_that_were_not_compared_by_utterance_decide_nothing(fill, write_results):
+    write_results(None, metric="whisper_wer")
+    (row,) = fill(scored(set="test", metric="whisper_wer"))
+    assert row.change == "-10.0 %, no interval" and row.mark == "open"
+
+
+def test_unequal_epochs_are_no_comparison(fill, write_results):
+    write_results(epochs=(3, 4))
+    (row,) = fill(scored(set="test", metric="wer"))
+    assert row.cell is None and row.change == "–"
+
+
+def test_what_is_missing_says_how_to_fill_it(fill, write_results, tmp_path):
+    write_results()
+    other_set, other_recipe = fill(
+        scored(set="other", metric="wer"), {**scored(set="test", metric="wer"), "recipe": "theirs"}
+    )
+    folder = tmp_path / "egs2"
+    assert other_set.missing == f"in {folder}/mine/tokenchain1: `./run.sh`"
+    assert other_recipe.missing == f"in {folder}/theirs/tokenchain1, which is not in this tree: `./run.sh`"
+    assert {other_set.mark, other_recipe.mark} == {"open"}
+
+
+def test_any_two_arms_of_a_study_are_compared_by_their_labels(fill, study):
+    annealed = {"tau": "annealed"}
+    against_one, against_two = fill(
+        studied(arm=annealed, against={"tau": "1", "replay": "none"}), studied(arm=annealed, against={"tau": "2"})
+    )
+    reported = measure_grids(study)[0].sets[0].main.arms["none · annealed"].last_change
+    assert against_one.cell.change == reported.interval and reported.interval.value == pytest.approx(-0.5, abs=0.15)
+    assert against_one.mark == against_two.mark == "✓"
+    assert against_two.cell.basis == "epoch 3, 2 seeds, 60 utterances"
+
+
+def test_an_arm_is_compared_with_its_own_start(fill, study):
+    (row,) = fill(studied(arm={"tau": "annealed"}))
+    assert row.cell.change.value == pytest.approx(-0.75, abs=0.1) and row.cell.before.value == pytest.approx(
+        0.4, abs=0.05
+    )
+
+
+def test_epochs_that_are_saved_are_positive(fill, study):
+    pair = {"arm": {"tau": "annealed"}, "against": {"tau": "2"}, "in_epochs": True}
+    sooner, later = fill(
+        {**studied(**pair), "sign": "earlier"},
+        {**studied(**{**pair, "arm": pair["against"], "against": pair["arm"]}), "sign": "earlier"},
+    )
+    assert sooner.mark == "✓" and sooner.change.startswith("+1.") and sooner.change.endswith("epochs")
+    assert later.mark == "✗" and "not reached" in later.change
+
+
+def test_runs_that_are_not_there_leave_the_cell_open(fill, study):
+    rows = fill(
+        studied(arm={"tau": "0.5"}),
+        studied(arm={"tau": "annealed"}, head="t2s"),
+        studied(arm={"tau": "annealed"}, set="talk"),
+        {**studied(arm={"tau": "annealed"}), "studied": {"grid": "other", "set": "read", "arm": {"tau": "1"}}},
+    )
+    assert all(row.cell is None and "./study.sh" in row.missing for row in rows)
+
+
+def test_labels_of_several_arms_are_refused(fill, study):
+    with pytest.raises(DataError, match=r"2 arms have tau=1; name more of their labels"):
+        fill(studied(arm={"tau": "1"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sign": "better"}, "sign=better; choose one of lower, earlier, stable"),
+        ({"fill": "magic"}, "fill=magic; commands has run, study"),
+        ({"studied": {"grid": "g", "set": "s"}}, "either scored or studied"),
+        ({"claims": "5"}, "claims"),
+    ],
+)
+def test_a_wrong_definition_names_the_row(fill, change, message):
+    with pytest.raises(ConfigError, match=message):
+        fill({**scored(set="test", metric="wer"), **change})
+
+
+def test_the_papers_tables_are_filled_by_the_recipes_of_this_tree(tmp_path):
+    config = load_config(TablesConfig, PAPER_TABLES)
+    check_tables(config)
+    assert make_tables.main([f"--egs2={EGS2}", f"--out={tmp_path}"]) == 0
+    text, tables = (tmp_path / "TABLES.md").read_text(), read_json(tmp_path / "tables.json")
+    rows = [row for table in tables for row in table["rows"]]
+    assert len(tables) == 4 and all(row["claim"] in text for row in rows)
+    for row in rows:
+        assert row["stand_in"] == (row["recipe"] in ("mini_synth", "fsdd"))
+        if row["stand_in"] and row["scored"]:
+            assert row["measured"]["change"]["value"] is not None, row["what"]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len({line.count(" | ") for line in lines if not line.startswith("| what")}) == 1
+
+
+STUDIES = {"librispeech_100": "TEMPLATE/tokenchain1/conf/paper", "mini_synth": "mini_synth/tokenchain1/conf"}
+
+
+@pytest.mark.parametrize("recipe", STUDIES)
+def test_the_studies_have_the_arms_that_the_papers_tables_name(recipe):
+    cells = cells_of(load_config(StudyConfig, EGS2 / STUDIES[recipe] / "study.yaml"))
+    rows = [row for table in load_config(TablesConfig, PAPER_TABLES).tables for row in table.rows]
+    sources = [row.studied for row in rows if row.recipe == recipe and row.studied]
+    assert sources
+    for source in sources:
+        tested = [cell for cell in cells if cell.grid == source.grid and source.set in cell.settings.test_sets]
+        for labels in filter(None, (source.arm, source.against)):
+            assert any(labels.items() <= cell.labels.items() for cell in tested), (source.grid, labels)

@@ -1,0 +1,65 @@
+"""Look at a recipe before it is run: machine, corpora, data, and what its stages will take, as a short probe tells."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenchain_toolkit.bin._cli import run_command
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        description=f"{__doc__} Runs in a recipe's folder; again when data/ and dump/ are there, with more to say.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="time of the probe; 0 leaves the estimates out")
+    parser.add_argument("--hours", type=float, help="hours of training speech to reckon with while there is no data/")
+    parser.add_argument("--conf", type=Path, default=Path("conf"), help="folder of the configurations")
+    parser.add_argument("--train_set", default="", help="training set; the largest set of data/ if not given")
+    parser.add_argument("--valid_set", default="", help="validation set; the one named valid or dev if not given")
+    parser.add_argument("--tag", default="", help="tokenizer; the only one of dump/ if not given")
+    parser.add_argument("--chains", nargs="+", default=[], help="chains, each conf/chain_<name>.yaml; the usual two")
+    parser.add_argument("--json", type=Path, help="file that gets the findings and the figures behind them")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Show the table; raise if anything fails."""
+    from dataclasses import asdict
+
+    from tokenchain_toolkit.errors import ConfigError
+    from tokenchain_toolkit.files import write_json
+    from tokenchain_toolkit.planning.doctor import DoctorOptions, diagnose
+    from tokenchain_toolkit.planning.findings import FAIL, findings_table
+
+    options = DoctorOptions(
+        seconds=arguments.seconds,
+        hours=arguments.hours,
+        train_set=arguments.train_set,
+        valid_set=arguments.valid_set,
+        tag=arguments.tag,
+        chains=arguments.chains,
+        conf=arguments.conf,
+    )
+    found = diagnose(options)
+    sys.stdout.write(findings_table(found.findings) + "\n")
+    if arguments.json:
+        figures = {name: [asdict(each) for each in getattr(found, name)] for name in ("ctc", "steps", "stages")}
+        sets = [{"name": each.name, "num_utts": each.num_utts, "hours": each.hours} for each in found.sets]
+        extraction = asdict(found.extraction) if found.extraction else None
+        findings = [asdict(each) for each in found.findings]
+        write_json(arguments.json, {"findings": findings, "sets": sets, "extraction": extraction, **figures})
+    failed = [each.check for each in found.findings if each.status == FAIL]
+    if failed:
+        raise ConfigError(f"{len(failed)} checks fail: {', '.join(failed)}; the lines after -> say what to do")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(run, get_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,60 @@
+"""The corpora that a recipe's ``db.sh`` names: which are there, which will be downloaded or left out."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from tokenchain_toolkit.planning.findings import FAIL, OK, WARN, Finding
+
+EXPORTED = re.compile(r"^export ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
+NUMBER = re.compile(r"[0-9.]+")
+
+
+def check_corpora(recipe: Path) -> list[Finding]:
+    """Every path that ``db.sh`` gives to this recipe's ``local/data.sh`` or configurations.
+
+    Args:
+        recipe: Folder of the recipe.
+    """
+    script = recipe / "db.sh"
+    if not script.is_file():
+        return [Finding("corpora", WARN, "there is no db.sh here", "run this in a recipe's folder, egs2/*/tokenchain1")]
+    names = EXPORTED.findall(script.read_text(encoding="utf-8"))
+    used = _text_of_users(recipe)
+    values = _exported(recipe)
+    found = [_judge(recipe, name, values.get(name, "")) for name in names if re.search(rf"\b{name}\b", used)]
+    if not found:
+        return [Finding("corpora", OK, "this recipe takes none from db.sh")]
+    return found
+
+
+def _text_of_users(recipe: Path) -> str:
+    """What may name a variable of ``db.sh``."""
+    paths = [recipe / "run.sh", *sorted((recipe / "local").glob("*.sh")), *sorted((recipe / "conf").glob("*.yaml"))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+
+
+def _exported(recipe: Path) -> dict[str, str]:
+    """The environment as ``db.sh`` leaves it; empty values where it fails."""
+    done = subprocess.run(
+        ["bash", "-c", ". ./db.sh >/dev/null && env -0"], cwd=recipe, capture_output=True, text=True, check=False
+    )
+    pairs = (entry.partition("=") for entry in done.stdout.split("\0"))
+    return {name: value for name, _, value in pairs}
+
+
+def _judge(recipe: Path, name: str, value: str) -> Finding:
+    """One variable."""
+    if not value:
+        remedy = f"nothing if that is meant; else set {name} in db.sh or in the environment"
+        return Finding(name, WARN, "not set: it is downloaded, or left out, as db.sh says", remedy)
+    if NUMBER.fullmatch(value):
+        return Finding(name, OK, value)
+    path = recipe / Path(value).expanduser()
+    if path.is_dir() and any(path.iterdir()):
+        return Finding(name, OK, str(path))
+    if path.is_dir():
+        return Finding(name, FAIL, f"{path} is empty", f"put the corpus there, or mend {name} in db.sh")
+    if value.startswith(("/", ".", "~")):
+        return Finding(name, FAIL, f"{path} is no folder", f"mend {name} in db.sh or in the environment")
+    return Finding(name, WARN, f"{value}, a name on a hub: fetched at first use", f"or set {name} to a folder")

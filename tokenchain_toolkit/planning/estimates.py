@@ -1,0 +1,143 @@
+"""Time, disk and memory of a recipe's stages, from measured speeds and the amount of data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokenchain_toolkit.config.chain import ChainConfig
+from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.config.training import CommonConfig
+from tokenchain_toolkit.data.batching import make_batches
+from tokenchain_toolkit.planning.findings import OK, WARN, Finding, about_bytes, about_time
+from tokenchain_toolkit.planning.probe import FLOAT_BYTES, ExtractionMeasure, StepMeasure
+from tokenchain_toolkit.planning.recipe import TokenSizes
+
+TOKEN_BYTES = 2
+# A checkpoint holds the weights and the two moments of Adam.
+CHECKPOINT_BYTES = 3 * FLOAT_BYTES
+# Validation has no backward pass, which is about two thirds of a step.
+VALIDATION_SHARE = 1 / 3
+LONG_SECONDS = 7 * 86400
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """What one stage is expected to take.
+
+    Attributes:
+        stage: Its name, with that of the experiment where there are several.
+        seconds: Time on this machine.
+        disk_bytes: What it leaves behind.
+        memory_bytes: Main memory, or that of a GPU where the stage runs on one.
+        basis: What the figures rest on.
+    """
+
+    stage: str
+    seconds: float
+    disk_bytes: int
+    memory_bytes: int
+    basis: str
+
+
+def tokenizer_stages(
+    config: TokenizerConfig, measure: ExtractionMeasure, *, train_seconds: float, all_seconds: float, sizes: TokenSizes
+) -> list[StageEstimate]:
+    """Learning the tokenizer and extracting the tokens of all sets, both in one process.
+
+    Args:
+        config: Tokenizer.
+        measure: Speed of extraction.
+        train_seconds: Audio of the training set.
+        all_seconds: Audio of all sets.
+        sizes: Frame rate and quantizers.
+    """
+    most = config.semantic.kmeans.max_frames / sizes.frame_rate
+    heard = min(train_seconds, most) if config.semantic.kmeans.max_frames else train_seconds
+    columns = 1 + (sizes.num_quantizers if config.codec.enabled else 0)
+    basis = f"{measure.what} at {measure.speed:,.3g} seconds of audio a second, one process"
+    memory = round(config.semantic.kmeans.memory_gb * 1e9)
+    found = [
+        StageEstimate("extract_tokens", all_seconds / measure.speed, _dump_bytes(all_seconds, sizes, columns), 0, basis)
+    ]
+    if config.semantic.kind != "codec":
+        basis += "; without the k-means itself"
+        found.insert(0, StageEstimate("learn_tokenizer", heard / measure.speed, 0, memory, basis))
+    return found
+
+
+def _dump_bytes(seconds: float, sizes: TokenSizes, columns: int) -> int:
+    return round(seconds * sizes.frame_rate * columns * TOKEN_BYTES)
+
+
+def training_stage(
+    measure: StepMeasure, config: CommonConfig, *, train_frames: np.ndarray, valid_frames: np.ndarray
+) -> StageEstimate:
+    """A training run, from the time of a frame.
+
+    Args:
+        measure: Of its steps.
+        config: Of the experiment.
+        train_frames: Semantic frames of every training utterance.
+        valid_frames: Those of every validation utterance.
+    """
+    training = config.training
+    train = epoch_frames(train_frames, config)
+    valid = epoch_frames(valid_frames, config, is_training=False)
+    seconds = training.max_epochs * (train + VALIDATION_SHARE * valid) * measure.seconds_per_frame
+    num_checkpoints = max(training.average_best, 1) + 1
+    weights = measure.num_parameters * FLOAT_BYTES
+    return StageEstimate(
+        stage=f"train_{measure.name}",
+        seconds=seconds,
+        disk_bytes=num_checkpoints * measure.num_parameters * CHECKPOINT_BYTES + weights,
+        memory_bytes=measure.memory(frames_at_once(config, num_devices=1)),
+        basis=(
+            f"{training.max_epochs} epochs; a step of {measure.frames:,} frames took {measure.seconds:.3g} s "
+            f"({measure.device}, {measure.precision}, median of {measure.num_steps})"
+        ),
+    )
+
+
+def epoch_frames(frames: np.ndarray, config: CommonConfig, *, is_training: bool = True) -> int:
+    """Padded frames, prompts included, of one pass over a set.
+
+    Args:
+        frames: Semantic frames of every utterance.
+        config: Of the experiment.
+        is_training: Whether only the paired share is used, with speech and text alone beside it.
+    """
+    used = frames[frames <= config.data.max_frames]
+    if is_training:
+        used = used[: round(config.data.paired_share * len(used))]
+    if not len(used):
+        return 0
+    lengths = used + config.data.max_prompt_frames
+    training = config.training
+    batches = make_batches(
+        lengths, batch_frames=training.batch_frames, max_batch_size=training.max_batch_size, seed=0, epoch=0
+    )
+    padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+    if is_training and isinstance(config, ChainConfig):
+        padded = round(padded * (1 + config.unpaired.speech_ratio + config.unpaired.text_ratio))
+    return padded
+
+
+def frames_at_once(config: CommonConfig, *, num_devices: int) -> int:
+    """Padded frames that a device takes in one pass."""
+    training = config.training
+    return -(-training.batch_frames // (num_devices * training.num_passes(num_devices)))
+
+
+def describe_stages(stages: Sequence[StageEstimate]) -> list[Finding]:
+    """One line for each stage, and their sum."""
+    found = []
+    for each in stages:
+        text = f"{about_time(each.seconds)}, disk {about_bytes(each.disk_bytes)} ({each.basis})"
+        is_long = each.seconds > LONG_SECONDS
+        remedy = "that is more than a week: use a GPU, or smaller settings" if is_long else ""
+        found.append(Finding(each.stage, WARN if is_long else OK, text, remedy))
+    time, disk = sum(each.seconds for each in stages), sum(each.disk_bytes for each in stages)
+    text = f"{about_time(time)}, disk {about_bytes(disk)}; decoding, synthesis and scoring are not in it"
+    found.append(Finding("sum of these", OK, text))
+    return found

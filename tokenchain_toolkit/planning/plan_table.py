@@ -1,0 +1,81 @@
+"""The cost plan as plain text that says what was measured, what counted, and what assumed."""
+
+from collections.abc import Sequence
+
+from tokenchain_toolkit.planning.findings import about_time
+from tokenchain_toolkit.planning.paper_plan import Placement, Plan, Speed
+from tokenchain_toolkit.planning.probe import StepMeasure
+
+NAMES = {"asr": "ASR", "t2s": "T2S", "chain": "chain", "s2a": "S2A"}
+
+
+def measured_table(measures: Sequence[StepMeasure]) -> str:
+    """What was measured on this machine."""
+    rows = [("model", "parameters", "frames of a step", "seconds", "GFLOP a frame", "GFLOP a second", "where")]
+    for each in measures:
+        assert each.flops is not None
+        rows.append(
+            (
+                NAMES[each.name],
+                f"{each.num_parameters / 1e6:.0f} M",
+                f"{each.frames:,}",
+                f"{each.seconds:.2g} ({each.num_steps} steps)",
+                f"{each.flops / 1e9:.2g}",
+                f"{each.flops / each.seconds_per_frame / 1e9:,.3g}",
+                f"{each.device}, {each.precision}",
+            )
+        )
+    return aligned(rows)
+
+
+def plan_table(plans: Sequence[Plan]) -> str:
+    """Time of every experiment by number of GPUs, and the memory of each."""
+    counts = [placement.num_gpus for placement in plans[0].placements]
+    head = ["corpus", "model", "epochs", "updates an epoch", "EFLOP"]
+    rows = [(*head, *(f"{count} GPU{'s' if count > 1 else ''}: an epoch, all, memory" for count in counts))]
+    for plan in plans:
+        cells = [plan.corpus, NAMES[plan.model], str(plan.epochs), f"{plan.updates:,}", f"{plan.flops / 1e18:.2g}"]
+        rows.append((*cells, *(_placed(placement) for placement in plan.placements)))
+    return aligned(rows)
+
+
+def basis(speeds: Sequence[Speed], gpu_gb: float) -> str:
+    """What the figures rest on, in a few lines."""
+    measured = [speed for speed in speeds if speed.is_measured]
+    first = speeds[0]
+    if measured:
+        rate = f"measured on this GPU: {', '.join(f'{speed.tflops:.3g}' for speed in speeds)} TFLOP a second"
+    else:
+        rate = f"assumed: {first.tflops:g} TFLOP a second on each GPU, for these models and not at its peak (--tflops)"
+    return "\n".join(
+        (
+            "measured: time and memory of steps on random batches, the table above",
+            "counted:  operations of matrix products, convolutions and attention of those steps, forward and backward",
+            f"{rate}; {first.scaling:.0%} of it on each of several GPUs (--scaling, assumed)",
+            "reckoned: all else, by frames, padding and epochs; lengths as in LibriSpeech, scaled to the corpus's mean",
+            "memory:   of a GPU that takes its share in one pass, from what was kept here. Where it is above",
+            f"          {gpu_gb:g} GB (--gpu_memory), the training.device_frames in brackets make it fit. Of a CPU it",
+            "          is measured in float32 and of with attention that is not fused: a GPU needs about half, or less",
+            "left out: extraction of tokens, validation, decoding, synthesis; a comparison takes two chain runs",
+        )
+    )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Cells in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _placed(placement: Placement) -> str:
+    each, whole = (
+        about_time(3600 * hours).removeprefix("about ") for hours in (placement.hours_per_epoch, placement.hours)
+    )
+    memory = f"{placement.memory_bytes / 1e9:.0f} GB"
+    if placement.device_frames is None:
+        memory += " (does not fit)"
+    elif placement.device_frames:
+        memory += f" ({placement.device_frames})"
+    return f"{each}, {whole}, {memory}"

@@ -1,0 +1,249 @@
+"""Measured speed of this machine: training steps on random batches, and features of noise."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.config.training import TrainingConfig
+from tokenchain_toolkit.features.interface import build_features
+from tokenchain_toolkit.models.asr import count_parameters
+from tokenchain_toolkit.models.batch import TokenBatch
+from tokenchain_toolkit.planning.recipe import TokenSizes
+from tokenchain_toolkit.planning.trainees import Trainee, random_batch
+from tokenchain_toolkit.tasks.base import build_optimizer
+from tokenchain_toolkit.tasks.fit import choose_precision
+from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, load_codec
+
+CPU = "CPU"
+NOISE_SECONDS = 10
+FLOAT_BYTES = 4
+# Weights, gradients, and the two moments of Adam, in float32.
+TRAINED_BYTES = 4 * FLOAT_BYTES
+
+
+@dataclass(frozen=True)
+class StepMeasure:
+    """What training steps of one model came to.
+
+    Attributes:
+        name: Of the model.
+        device: Where they ran.
+        precision: Lightning's name of it.
+        num_parameters: All parameters.
+        num_steps: Steps that were timed.
+        frames: Frames of a step as ``training.batch_frames`` counts them: padded, the longest prompts included.
+        seconds: Median of a step.
+        kept_bytes: What the forward pass keeps for the backward pass, for each frame.
+        flops: Operations of matrix products, convolutions and attention, forward and backward, for each frame; None
+            where they were not counted.
+    """
+
+    name: str
+    device: str
+    precision: str
+    num_parameters: int
+    num_steps: int
+    frames: int
+    seconds: float
+    kept_bytes: float
+    flops: float | None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether they ran on a GPU."""
+        return not self.device.startswith(CPU)
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Time of a frame."""
+        return self.seconds / self.frames
+
+    def memory(self, frames: int) -> int:
+        """Bytes that training needs if so many frames are taken at once."""
+        return round(self.num_parameters * TRAINED_BYTES + self.kept_bytes * frames)
+
+
+@dataclass(frozen=True)
+class ExtractionMeasure:
+    """Speed of what makes tokens: seconds of audio for each second of time, and what was measured of it."""
+
+    speed: float
+    what: str
+
+
+class StepProbe:
+    """Takes training steps of a model on batches of any number of utterances.
+
+    Args:
+        trainee: The model.
+        lengths: Semantic frames of utterances that are like those to be trained on.
+        sizes: Numbers of tokens.
+        input_layer: Of the ASR.
+    """
+
+    def __init__(self, trainee: Trainee, lengths: np.ndarray, sizes: TokenSizes, *, input_layer: str):
+        training = trainee.config.training
+        self.trainee, self.lengths, self.sizes, self.input_layer = trainee, np.sort(lengths), sizes, input_layer
+        on_gpu = torch.cuda.is_available() and training.accelerator != "cpu"
+        self.device = torch.device("cuda" if on_gpu else "cpu")
+        self.precision = choose_precision(training)
+        trainee.module.to(self.device).train()
+        learned = [parameter for parameter in trainee.module.parameters() if parameter.requires_grad]
+        self.optimizer = build_optimizer(trainee.config.optim, learned)
+
+    def batch(self, num_utts: int) -> TokenBatch:
+        """So many utterances of about the median length."""
+        chosen, data = self._middle(num_utts), self.trainee.config.data
+        return random_batch(chosen, self.sizes, data, input_layer=self.input_layer).to(self.device)
+
+    def frames(self, num_utts: int) -> int:
+        """Frames of that batch as training counts them."""
+        return (int(self._middle(num_utts).max()) + self.trainee.config.data.max_prompt_frames) * num_utts
+
+    def _middle(self, num_utts: int) -> np.ndarray:
+        """Lengths of so many utterances around the median."""
+        first = max((len(self.lengths) - num_utts) // 2, 0)
+        return self.lengths[first : first + num_utts]
+
+    def step(self, batch: TokenBatch) -> float:
+        """One whole step; gives its seconds."""
+        self._wait()
+        started = time.perf_counter()
+        mixed = self.precision == "bf16-mixed"
+        with torch.autocast(self.device.type, torch.bfloat16) if mixed else nullcontext():
+            loss = self.trainee.loss(batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.trainee.module.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._wait()
+        return time.perf_counter() - started
+
+    def kept_bytes(self, batch: TokenBatch) -> int:
+        """What a step keeps for its backward pass; on a GPU, what it needs at its peak beside the weights."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            self.step(batch)
+            return torch.cuda.max_memory_allocated() - before
+        weights = {parameter.untyped_storage().data_ptr() for parameter in self.trainee.module.parameters()}
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in weights:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            self.step(batch)
+        return sum(kept.values())
+
+    def flops(self, batch: TokenBatch) -> int:
+        """Operations of a step, with attention as the matrix products that it is made of."""
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            self.step(batch)
+        return counter.get_total_flops()
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def measure_step(probe: StepProbe, *, seconds: float, count_flops: bool = False) -> StepMeasure:
+    """Steps on the largest batch that leaves time for a few, but at most as large as training's.
+
+    Args:
+        probe: Of the model.
+        seconds: Time to spend; a large model on a slow machine takes longer, since one step is always taken.
+        count_flops: Count operations too, which takes another step.
+    """
+    ends = time.monotonic() + seconds
+    single = probe.batch(1)
+    # The first step makes the optimiser's state.
+    flops = probe.flops(single) if count_flops else probe.step(single)
+    kept = probe.kept_bytes(single) / probe.frames(1)
+    num_utts, taken = 1, probe.step(single)
+    training, batch = probe.trainee.config.training, single
+    while _may_grow(probe, training, 2 * num_utts) and time.monotonic() + 6 * taken < ends:
+        try:
+            batch = probe.batch(2 * num_utts)
+            kept = probe.kept_bytes(batch) / probe.frames(2 * num_utts)
+            taken = probe.step(batch)
+            num_utts *= 2
+        except torch.cuda.OutOfMemoryError:
+            probe.optimizer.zero_grad()
+            batch = probe.batch(num_utts)
+            break
+    times = [taken]
+    while time.monotonic() + taken < ends:
+        times.append(probe.step(batch))
+    return StepMeasure(
+        name=probe.trainee.name,
+        device=_device_name(probe.device),
+        precision=probe.precision,
+        num_parameters=count_parameters(probe.trainee.module),
+        num_steps=len(times),
+        frames=probe.frames(num_utts),
+        seconds=float(np.median(times)),
+        kept_bytes=kept,
+        flops=flops / probe.frames(1) if count_flops else None,
+    )
+
+
+def _may_grow(probe: StepProbe, training: TrainingConfig, num_utts: int) -> bool:
+    """Whether a batch of so many utterances is one that training could have."""
+    fits = num_utts <= min(training.max_batch_size, len(probe.lengths))
+    return fits and probe.frames(num_utts) <= training.batch_frames
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{CPU}, {torch.get_num_threads()} threads"
+
+
+def measure_extraction(config: TokenizerConfig, *, device: str, seconds: float) -> ExtractionMeasure:
+    """How fast the features that k-means clusters, and the codes of a pretrained codec, are made of noise.
+
+    Raises:
+        ConfigError: A pretrained model cannot be loaded.
+    """
+    works: list[tuple[str, Callable[[], Any]]] = []
+    if config.semantic.kind != "codec":
+        features = build_features(config, device=device)
+        noise_N = _noise(features.sample_rate)
+        works.append((f"{config.semantic.kind} features", lambda: features.extract([noise_N])))
+    if config.codec.enabled and config.codec.kind != SPECTRAL_RVQ:
+        codec = load_codec(config.codec, Path(), device=device)
+        for_codec_N = _noise(codec.sample_rate)
+        works.append((config.codec.kind, lambda: codec.encode(for_codec_N)))
+    per_audio = sum(_seconds_each(work, seconds / len(works)) for _, work in works) / NOISE_SECONDS
+    left_out = "" if config.codec.kind != SPECTRAL_RVQ or not config.codec.enabled else ", without the codec"
+    return ExtractionMeasure(1 / per_audio, " and ".join(name for name, _ in works) + left_out)
+
+
+def _noise(sample_rate: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 0.1, NOISE_SECONDS * sample_rate).astype(np.float32)
+
+
+def _seconds_each(work: Callable[[], Any], seconds: float) -> float:
+    """Median time of a call, after one that warms up."""
+    ends = time.monotonic() + seconds
+    work()
+    times: list[float] = []
+    while not times or time.monotonic() < ends:
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
