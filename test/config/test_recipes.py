@@ -33,7 +33,8 @@ SCHEMAS = {
     "synthesize": S2ADecodingConfig,
 }
 PAPER_SCHEMAS = {"asr": ASRConfig, "t2s": T2SConfig, "chain": ChainConfig, "s2a": S2AConfig}
-RECIPES = sorted(EGS2.glob("*/tokenchain1/conf/*.yaml"))
+SHARED = [path for name in ("small", "tiny") for path in (PAPER.parent / name).glob("*.yaml")]
+RECIPES = sorted([*EGS2.glob("*/tokenchain1/conf/*.yaml"), *SHARED])
 
 
 def schema_of(path):
@@ -71,7 +72,7 @@ def test_every_run_of_a_study_can_be_carried_out_and_has_a_baseline(path, tmp_pa
     assert sum(run.cell.baseline is None for run in study.runs) < len(names) / 2
 
 
-@pytest.mark.parametrize("baseline", sorted(EGS2.glob("*/tokenchain1/conf/chain_baseline.yaml")), ids=name_of)
+@pytest.mark.parametrize("baseline", [path for path in RECIPES if path.name == "chain_baseline.yaml"], ids=name_of)
 def test_the_chain_differs_from_its_baseline_in_the_feedback_alone(baseline):
     def without_feedback(path):
         config = config_dict(load_config(ChainConfig, path))
@@ -109,3 +110,11 @@ def test_the_paper_size_asr_is_the_size_of_the_recipe_it_follows():
 
 def test_the_paper_size_chain_loads():
     assert load_config(ChainConfig, PAPER / "chain.yaml").model.feedback != "none"
+
+
+def test_db_sh_may_name_the_pretrained_models_of_a_tokenizer(monkeypatch):
+    path = EGS2 / "librispeech_100" / "tokenchain1" / "conf" / "tokenizer.yaml"
+    monkeypatch.delenv("HUBERT_BASE", raising=False)
+    assert load_config(TokenizerConfig, path).semantic.ssl.model == "facebook/hubert-base-ls960"
+    monkeypatch.setenv("HUBERT_BASE", "/models/hubert")
+    assert load_config(TokenizerConfig, path).semantic.ssl.model == "/models/hubert"

@@ -20,6 +20,16 @@ def test_decode_undoes_encode(tmp_path: Path, model_type: str, vocab_size: int) 
         assert all(tokenizer.unk_id < token < tokenizer.sos_eos_id for token in ids)
 
 
+@pytest.mark.parametrize(("model_type", "vocab_size"), [("bpe", 45), ("unigram", 30), ("char", 3)])
+def test_required_characters_can_be_written_though_no_text_has_them(
+    tmp_path: Path, model_type: str, vocab_size: int
+) -> None:
+    train_bpe(TEXTS, tmp_path, vocab_size=vocab_size, model_type=model_type, required_characters="the ÄÖß")
+    tokenizer = TextTokenizer.load(tmp_path)
+    assert tokenizer.unknown_characters("Ü") == ["Ü"]
+    assert tokenizer.decode(tokenizer.encode("cat ÄÖß")) == "cat ÄÖß"
+
+
 def test_special_tokens_stand_where_espnet_has_them(tmp_path: Path) -> None:
     tokenizer = train_bpe(TEXTS, tmp_path, vocab_size=40)
     tokens = (tmp_path / "tokens.txt").read_text(encoding="utf-8").splitlines()

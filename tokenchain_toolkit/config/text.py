@@ -11,8 +11,10 @@ class BPEConfig:
         vocab_size: Size of the whole token list, with ``<blank>``, ``<unk>`` and ``<sos/eos>``; unused for ``char``.
         model_type: ``bpe``, ``unigram``, or ``char`` (each character is a token).
         normaliser: Name of the normaliser that every text passes through; see ``text/normalise.py``.
+        required_characters: Characters that get a token even if the training text lacks them, one after another.
     """
 
     vocab_size: int = 500
     model_type: str = "bpe"
     normaliser: str = "none"
+    required_characters: str = ""

@@ -97,7 +97,13 @@ class TextTokenizer:
 
 
 def train_bpe(
-    texts: Iterable[str], folder: Path, *, vocab_size: int = 500, model_type: str = "bpe", normaliser: str = "none"
+    texts: Iterable[str],
+    folder: Path,
+    *,
+    vocab_size: int = 500,
+    model_type: str = "bpe",
+    normaliser: str = "none",
+    required_characters: str = "",
 ) -> TextTokenizer:
     """Learn text units and write ``bpe.model``, ``tokens.txt`` and ``config.yaml``; the same texts give the same files.
 
@@ -107,6 +113,7 @@ def train_bpe(
         vocab_size: Size of the whole token list, with the three special tokens; ``char`` finds its own.
         model_type: ``bpe``, ``unigram`` or ``char``.
         normaliser: Name of a normaliser.
+        required_characters: Characters that get a token even if no text has them.
 
     Raises:
         DataError: There is no text, or it holds SentencePiece's own sign for a space.
@@ -118,12 +125,13 @@ def train_bpe(
     sentences = [sentence for sentence in map(normalise, texts) if sentence]
     if not sentences:
         raise DataError("there is no text to learn text units from; check the files given with --text")
-    for sentence in sentences:
+    required = "".join(required_characters.split())
+    for sentence in (*sentences, required):
         if SPACE in sentence:
             raise DataError(f"{sentence!r} holds {SPACE!r} (U+2581), which stands for a space; remove it")
-    model = _train_sentencepiece(sentences, vocab_size, model_type)
+    model = _train_sentencepiece(sentences, vocab_size, model_type, required)
     tokenizer = TextTokenizer(model, normaliser=normaliser)
-    config = BPEConfig(vocab_size=tokenizer.vocab_size, model_type=model_type, normaliser=normaliser)
+    config = BPEConfig(tokenizer.vocab_size, model_type, normaliser, required_characters)
     with atomic_path(folder / "bpe.model") as temporary:
         temporary.write_bytes(model)
     write_text(folder / "tokens.txt", "".join(f"{token}\n" for token in tokenizer.tokens))
@@ -131,11 +139,11 @@ def train_bpe(
     return tokenizer
 
 
-def _train_sentencepiece(sentences: list[str], vocab_size: int, model_type: str) -> bytes:
+def _train_sentencepiece(sentences: list[str], vocab_size: int, model_type: str, required: str) -> bytes:
     """Train and return the serialised model."""
     import sentencepiece
 
-    num_characters = len(set("".join(sentences)) | {" "})
+    num_characters = len(set("".join(sentences)) | set(required) | {" "})
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -145,6 +153,7 @@ def _train_sentencepiece(sentences: list[str], vocab_size: int, model_type: str)
             # SentencePiece would drop the rarest characters if a char vocabulary were too small.
             vocab_size=num_characters + 1 if model_type == "char" else vocab_size - NUM_ADDED,
             character_coverage=1.0,
+            required_chars=required,
             normalization_rule_name="identity",
             # Longer sentences would be left out in silence; values below 10 are refused.
             max_sentence_length=max(10, *(len(sentence.encode()) + 1 for sentence in sentences)),

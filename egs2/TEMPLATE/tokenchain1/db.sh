@@ -15,3 +15,22 @@ export FSDD=${FSDD-$(excerpt fsdd_excerpt)}
 export FSDD_SCALE=${FSDD_SCALE:-1.0}
 # Connected digits of speechocean762, a folder with Kaldi tables in train/; empty: leave this test set out.
 export SPEECHOCEAN762_DIGITS=${SPEECHOCEAN762_DIGITS-$(excerpt speechocean762_digits)}
+
+# The corpora below are downloaded to the recipe's downloads/ where the path is empty, with checksums where any are
+# published (tokenchain_toolkit/corpora/archives.py). Text normalisation and splits: the modules in its folder.
+# LibriSpeech, the folder with train-clean-100/ in it; archives of 8 GB for librispeech_100, 60 GB for librispeech.
+export LIBRISPEECH=${LIBRISPEECH-$(excerpt librispeech_excerpt/LibriSpeech)}
+# Mini LibriSpeech, the folder with train-clean-5/ in it; archives of 0.5 GB.
+export MINI_LIBRISPEECH=${MINI_LIBRISPEECH-}
+# A mirror of OpenSLR, such as https://openslr.elda.org/resources; empty: the main server.
+export OPENSLR=${OPENSLR-}
+# LJSpeech, the folder with metadata.csv; archive of 2.7 GB.
+export LJSPEECH=${LJSPEECH-$(excerpt ljspeech_excerpt/LJSpeech-1.1)}
+# CMU AN4, the folder with etc/ and wav/; archive of 64 MB.
+export AN4=${AN4-$(excerpt mini_an4/downloads/an4)}
+# kerstin, a clone of github.com/rhasspy/dataset-voice-kerstin; empty: clone it to downloads/.
+export KERSTIN=${KERSTIN-$(excerpt kerstin_excerpt)}
+
+# Pretrained models, folders or hub ids, with safetensors.
+export HUBERT_BASE=${HUBERT_BASE:-facebook/hubert-base-ls960}
+export ENCODEC_24KHZ=${ENCODEC_24KHZ:-facebook/encodec_24khz}

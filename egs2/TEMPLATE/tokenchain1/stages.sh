@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154
 # What runs the stages of a recipe: options, the choice of stages, commands one after another or side by side.
-# Before it is sourced: stages=(names), options=(names), and for each option a variable that holds its default.
+# Before it is sourced: stages=(names), options=(names), for each option a variable that holds its default, and
+# tiny=(options that --tiny stands for).
 
 fail() {
     echo "run.sh: error: $*" >&2
@@ -18,7 +19,7 @@ list_stages() {
 
 usage() {
     local option
-    echo "Usage: run.sh [--OPTION VALUE]... [--list_stages] [--dry_run] [--overwrite]"
+    echo "Usage: run.sh [--OPTION VALUE]... [--list_stages] [--dry_run] [--overwrite] [--tiny]"
     echo "Options and defaults:"
     for option in "${options[@]}"; do
         printf '  --%-14s "%s"\n' "$option" "${!option}"
@@ -47,6 +48,7 @@ parse() {
             --help | -h) usage; exit 0 ;;
             --dry_run) dry_run=true; shift; continue ;;
             --overwrite) redo=(--overwrite); shift; continue ;;
+            --tiny) shift; set -- "${tiny[@]}" "$@"; continue ;;
         esac
         [[ $1 == --* && " ${options[*]} " == *" ${1#--} "* ]] || fail "unknown option '$1'; run.sh --help lists them"
         [[ $# -gt 1 ]] || fail "$1 needs a value"

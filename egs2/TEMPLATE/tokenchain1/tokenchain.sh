@@ -20,10 +20,17 @@ num_jobs=2                   # processes of the sharded stages
 side_by_side=1               # commands at once where they do not need each other, each with its share of cores and jobs
 device=cpu                   # torch device of extraction and decoding; training finds GPUs by itself
 synth_utts=24                # utterances to synthesize of each test set
+results=.                    # folder of RESULTS.md, results.json and report.html
+title=$(basename "$(dirname "$PWD")")    # of the report
 options=(stage stop_stage train_set valid_set test_sets synth_sets tag conf exp chains num_jobs side_by_side device
-    synth_utts)              # and --dry_run, --overwrite, --list_stages, --help
+    synth_utts results title)    # and --dry_run, --overwrite, --list_stages, --tiny, --help
 
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+template=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# A pass through all stages in minutes, on any corpus of which there is little here; what the recipe itself makes stays.
+tiny=(--conf "$template/conf/tiny" --tag tiny --exp exp_tiny --results exp_tiny --device cpu --synth_utts 2
+    --title "$title with tiny settings, which show that the recipe runs; the figures mean nothing")
+
+. "$template/stages.sh"
 parse "$@"
 
 [[ -f path.sh && -f local/data.sh ]] || fail "call this from a corpus's folder, which has path.sh and local/data.sh"
@@ -73,6 +80,7 @@ recognise() {
 }
 
 if is_stage data; then
+    export train_set valid_set test_sets    # for corpora that can be cut into various sets
     show_or_do local/data.sh "${redo[@]}"
 fi
 
@@ -235,5 +243,5 @@ if is_stage score; then
 fi
 
 if is_stage report; then
-    call report --exp "$exp" --data data --dump "$dump" --out . --title "$(basename "$(dirname "$PWD")")"
+    call report --exp "$exp" --data data --dump "$dump" --out "$results" --title "$title"
 fi

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Stage 1 of kerstin: train, valid and test at 16 kHz. Options are passed on, for instance --num_jobs 4.
+set -euo pipefail
+
+. ./path.sh
+. ./db.sh
+
+if [[ -z $KERSTIN ]]; then
+    KERSTIN=downloads/dataset-voice-kerstin
+    [[ -d $KERSTIN ]] || git clone --depth 1 https://github.com/rhasspy/dataset-voice-kerstin "$KERSTIN"
+fi
+python3 -m tokenchain_toolkit.bin.prepare_data kerstin --out data --root "$KERSTIN" "$@"

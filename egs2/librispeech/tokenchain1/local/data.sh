@@ -1,0 +1,1 @@
+../../../librispeech_100/tokenchain1/local/data.sh

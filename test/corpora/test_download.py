@@ -1,0 +1,249 @@
+"""Downloads from a server on this machine, which breaks off, refuses, or sends something else."""
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tokenchain_toolkit.corpora import download
+from tokenchain_toolkit.corpora.archives import AN4, LIBRISPEECH, LJSPEECH, OPENSLR, fetch_all
+from tokenchain_toolkit.corpora.download import Archive, fetch, unpack
+from tokenchain_toolkit.errors import ConfigError, DataError
+
+
+def tar_of(members, *, mode="w:gz"):
+    """A tar archive of (name, content) or of members that are made already."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:
+        for member in members:
+            info, content = (
+                member if isinstance(member[0], tarfile.TarInfo) else (tarfile.TarInfo(member[0]), member[1])
+            )
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def special(name, kind, linkname=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, linkname
+    return info, b""
+
+
+NOISE = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(200))  # does not compress
+GOOD = tar_of([("corpus/README", b"read me"), ("corpus/wav/a.wav", NOISE)])
+MD5 = f"md5:{hashlib.md5(GOOD).hexdigest()}"
+
+
+class Server:
+    """What is served, how, and what was asked for."""
+
+    def __init__(self, port):
+        self.url = f"http://127.0.0.1:{port}/corpus.tar.gz"
+        self.body = GOOD
+        self.break_after = []  # bytes after which each of the next answers ends
+        self.ranges = True
+        self.status = 200
+        self.asked = []
+
+    def answer(self, handler):
+        """Send what is asked for, as the settings say."""
+        wanted = handler.headers.get("Range")
+        self.asked.append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
+        if self.status != 200 or start >= len(self.body):
+            handler.send_response(self.status if self.status != 200 else 416)
+            handler.send_header("Content-Range", f"bytes */{len(self.body)}")
+            handler.end_headers()
+            return
+        handler.send_response(206 if start else 200)
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
+        handler.send_header("Content-Length", str(len(self.body) - start))
+        handler.end_headers()
+        stop = start + self.break_after.pop(0) if self.break_after else len(self.body)
+        handler.wfile.write(self.body[start:stop])
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            served.answer(self)
+
+        def log_message(self, *arguments):
+            """Keep the test's output quiet."""
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served = Server(http.server_port)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield served
+    http.shutdown()
+    http.server_close()
+
+
+def get(server, folder, *, checksum=MD5, **keywords):
+    fetch(Archive(server.url, checksum), folder, wait_seconds=0, **keywords)
+
+
+def test_an_archive_is_fetched_checked_unpacked_and_removed_once(server, tmp_path):
+    get(server, tmp_path)
+    assert (tmp_path / "corpus" / "wav" / "a.wav").read_bytes() == NOISE
+    assert [path.name for path in tmp_path.iterdir() if "tar" in path.name] == [".corpus.tar.gz.unpacked"]
+    get(server, tmp_path)
+    assert server.asked == [None]
+
+
+def test_a_broken_transfer_goes_on_where_it_broke_off(server, tmp_path):
+    server.break_after = [1000, 500]
+    get(server, tmp_path)
+    assert server.asked == [None, "bytes=1000-", "bytes=1500-"]
+    assert (tmp_path / "corpus" / "wav" / "a.wav").read_bytes() == NOISE
+
+
+def test_a_killed_run_is_gone_on_with(server, tmp_path):
+    (tmp_path / "corpus.tar.gz.part").write_bytes(GOOD[:77])
+    get(server, tmp_path)
+    assert server.asked == ["bytes=77-"]
+
+
+def test_a_whole_part_is_only_renamed(server, tmp_path):
+    (tmp_path / "corpus.tar.gz.part").write_bytes(GOOD)
+    get(server, tmp_path)
+    assert server.asked == [f"bytes={len(GOOD)}-"] and (tmp_path / "corpus").is_dir()
+
+
+def test_a_part_that_is_longer_than_the_file_is_begun_anew(server, tmp_path):
+    (tmp_path / "corpus.tar.gz.part").write_bytes(GOOD + b"more")
+    get(server, tmp_path)
+    assert server.asked[1:] == [None] and (tmp_path / "corpus").is_dir()
+
+
+def test_a_server_without_ranges_sends_everything_again(server, tmp_path):
+    server.ranges, server.break_after = False, [1000]
+    get(server, tmp_path)
+    assert (tmp_path / "corpus" / "wav" / "a.wav").read_bytes() == NOISE
+
+
+def test_a_server_that_only_breaks_off_is_given_up_and_what_came_is_kept(server, tmp_path):
+    server.break_after = [10] + [0] * download.ATTEMPTS
+    with pytest.raises(DataError, match=r"corpus\.tar\.gz: cannot be downloaded .*go on after 10 bytes"):
+        get(server, tmp_path)
+    assert (tmp_path / "corpus.tar.gz.part").read_bytes() == GOOD[:10]
+    assert len(server.asked) == download.ATTEMPTS + 1
+
+
+def test_a_refusal_is_final_and_says_what_to_do(server, tmp_path):
+    server.status = 404
+    with pytest.raises(DataError, match=r"404.*put it at .*corpus\.tar\.gz"):
+        get(server, tmp_path)
+    assert len(server.asked) == 1
+
+
+def test_a_wrong_checksum_is_named_and_the_download_thrown_away(server, tmp_path):
+    server.body = GOOD[:-1] + b"x"
+    with pytest.raises(DataError, match=f"not {MD5[4:]} as published"):
+        get(server, tmp_path)
+    assert not any(tmp_path.iterdir())
+    server.body = GOOD
+    get(server, tmp_path)
+    assert server.asked == [None, None]
+
+
+def test_an_archive_put_there_by_hand_is_checked_and_kept(server, tmp_path):
+    (tmp_path / "corpus.tar.gz").write_bytes(b"something else")
+    with pytest.raises(DataError, match=r"corpus\.tar\.gz: its md5 is .*remove it"):
+        get(server, tmp_path)
+    assert (tmp_path / "corpus.tar.gz").read_bytes() == b"something else"
+    (tmp_path / "corpus.tar.gz").write_bytes(GOOD)
+    get(server, tmp_path, keep_archive=True)
+    assert (tmp_path / "corpus" / "README").is_file() and (tmp_path / "corpus.tar.gz").is_file()
+    assert not server.asked
+
+
+def test_what_was_removed_after_unpacking_is_fetched_again(server, tmp_path):
+    get(server, tmp_path)
+    (tmp_path / "corpus" / "wav" / "a.wav").rename(tmp_path / "corpus" / "wav" / "b.wav")
+    get(server, tmp_path)
+    assert len(server.asked) == 1  # the folder is there; what is in it is its owner's business
+    (tmp_path / "corpus").rename(tmp_path / "elsewhere")
+    get(server, tmp_path)
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/a.tar.gz", "ftp://127.0.0.1/a.tar.gz", "file:///etc/hosts"])
+def test_addresses_that_cannot_be_trusted_are_refused(url, tmp_path):
+    with pytest.raises(ConfigError, match="https"):
+        fetch(Archive(url), tmp_path)
+
+
+def test_archives_that_share_a_folder_fill_it_up(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.tar.gz").write_bytes(tar_of([("root/TABLE", b"same"), (f"root/{name}/a", b"1")]))
+    assert unpack(tmp_path / "one.tar.gz", tmp_path) == [tmp_path / "root"]
+    assert unpack(tmp_path / "two.tar.gz", tmp_path) == [tmp_path / "root" / "TABLE", tmp_path / "root" / "two"]
+    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == ["TABLE", "one", "two"]
+
+
+EVIL = {
+    "above": ("../outside", b"x"),
+    "far above": ("corpus/../../outside", b"x"),
+    "link": special("corpus/link", tarfile.SYMTYPE, "../../outside"),
+    "link to its own folder": special("corpus/link", tarfile.SYMTYPE, "README"),
+    "hard link": special("corpus/link", tarfile.LNKTYPE, "/etc/hosts"),
+    "device": special("corpus/device", tarfile.CHRTYPE),
+    "pipe": special("corpus/pipe", tarfile.FIFOTYPE),
+}
+
+
+@pytest.mark.parametrize("kind", EVIL)
+def test_of_an_archive_with_an_evil_member_nothing_is_kept(kind, tmp_path):
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    (folder / "evil.tar.gz").write_bytes(tar_of([("corpus/README", b"read me"), EVIL[kind]]))
+    with pytest.raises(DataError, match=r"evil\.tar\.gz: .*nothing of it was unpacked"):
+        unpack(folder / "evil.tar.gz", folder)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["downloads", "evil.tar.gz"]
+
+
+def test_an_absolute_name_stays_in_the_folder(tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(tar_of([("/corpus/README", b"read me")]))
+    assert unpack(tmp_path / "a.tar.gz", tmp_path) == [tmp_path / "corpus"]
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz", "w"])
+def test_an_archive_that_was_cut_off_is_named(mode, tmp_path):
+    (tmp_path / "a.tar").write_bytes(tar_of([("corpus/a", NOISE)], mode=mode)[:3000])
+    with pytest.raises(DataError, match=r"a\.tar: is damaged"):
+        unpack(tmp_path / "a.tar", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
+
+
+def test_flipped_bits_in_an_archive_without_a_checksum_are_found(tmp_path):
+    body = bytearray(GOOD)
+    body[len(body) // 2] ^= 0xFF
+    (tmp_path / "a.tar.gz").write_bytes(body)
+    with pytest.raises(DataError, match="is damaged"):
+        unpack(tmp_path / "a.tar.gz", tmp_path)
+
+
+def test_every_published_archive_has_a_trusted_address_and_all_but_an4_a_checksum():
+    for archive in (*LIBRISPEECH.values(), LJSPEECH, AN4):
+        assert archive.url.startswith("https://") and archive.name.endswith((".tar.gz", ".tar.bz2"))
+        kind, _, digest = archive.checksum.partition(":")
+        assert archive is AN4 or len(bytes.fromhex(digest)) == {"md5": 16, "sha256": 32}[kind]
+    assert len({archive.checksum for archive in LIBRISPEECH.values()}) == len(LIBRISPEECH)
+
+
+def test_a_mirror_takes_the_place_of_openslr(server, tmp_path):
+    root = server.url.rpartition("/")[0]
+    fetch_all([Archive(f"{OPENSLR}/12/corpus.tar.gz", MD5)], tmp_path, openslr=f"{root}/resources/")
+    record = json.loads((tmp_path / ".corpus.tar.gz.unpacked").read_text())
+    assert record["url"] == f"{root}/resources/12/corpus.tar.gz" and record["made"] == ["corpus"]

@@ -1,0 +1,240 @@
+"""Fetching published archives: a download goes on where it broke off, is checked, and is unpacked into one folder."""
+
+import hashlib
+import http.client
+import logging
+import shutil
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tokenchain_toolkit.errors import ConfigError, DataError, MissingDependencyError
+from tokenchain_toolkit.files import read_json, write_json
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 5  # in a row without a single byte
+WAIT_SECONDS = 5.0  # before the second attempt; twice as long before each later one
+TIMEOUT_SECONDS = 60.0
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A tar archive that a corpus is published as.
+
+    Attributes:
+        url: Its address, with https.
+        checksum: ``md5:<hex>`` or ``sha256:<hex>``. Empty where none is published: then the length that the server
+            states and the sums inside the compressed file are all there is to check.
+    """
+
+    url: str
+    checksum: str = ""
+
+    @property
+    def name(self) -> str:
+        """File name of the archive."""
+        return self.url.rpartition("/")[2]
+
+
+def fetch(archive: Archive, folder: Path, *, keep_archive: bool = False, wait_seconds: float = WAIT_SECONDS) -> None:
+    """Download, check and unpack an archive into ``folder``, unless what it holds is there from an earlier call.
+
+    An archive that lies in ``folder`` already is not downloaded again, but checked like any other. What is unpacked
+    appears in ``folder`` only once all of it is there.
+
+    Args:
+        archive: Address and checksum.
+        folder: Where it is unpacked; several archives may share it.
+        keep_archive: Keep the archive after unpacking.
+        wait_seconds: Pause before the second attempt at a broken download.
+
+    Raises:
+        DataError: The download fails, the checksum is another one, or the archive is damaged or not to be trusted.
+        ConfigError: The address is neither https nor http with a checksum.
+    """
+    record = folder / f".{archive.name}.unpacked"
+    if record.is_file() and all((folder / made).exists() for made in read_json(record)["made"]):
+        return
+    path = folder / archive.name
+    if path.is_file():
+        check_sum(path, archive.checksum)
+    else:
+        download(archive, path, wait_seconds=wait_seconds)
+    made = unpack(path, folder)
+    write_json(record, {**asdict(archive), "made": [str(each.relative_to(folder)) for each in made]})
+    if not keep_archive:
+        path.unlink()
+
+
+def download(archive: Archive, path: Path, *, wait_seconds: float = WAIT_SECONDS) -> None:
+    """Download a file to ``path``; an unfinished ``.part`` beside it is gone on with.
+
+    A connection that breaks off is opened again, as long as bytes come or until ``ATTEMPTS`` have failed in a row.
+
+    Args:
+        archive: Address and checksum.
+        path: File to write.
+        wait_seconds: Pause before the second attempt; twice as long before each later one.
+
+    Raises:
+        DataError: The server refuses, cannot be reached, or sends a file with another checksum.
+        ConfigError: The address is neither https nor http with a checksum.
+    """
+    _check_address(archive)
+    part = path.with_name(f"{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    failures = 0
+    while True:
+        before = _size(part)
+        try:
+            _receive(archive.url, part)
+            break
+        except (http.client.HTTPException, urllib.error.URLError, ConnectionError, TimeoutError) as error:
+            failures = 0 if _size(part) > before else failures + 1
+            refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
+            if refused or failures >= ATTEMPTS:
+                raise DataError(
+                    f"{archive.url}: cannot be downloaded ({error}); run this again to go on after "
+                    f"{_size(part):,} bytes, or fetch the file by other means and put it at {path}"
+                ) from error
+            logger.warning("%s: %s after %s bytes; trying again", archive.url, error, f"{_size(part):,}")
+            time.sleep(wait_seconds * 2 ** max(failures - 1, 0))
+    try:
+        check_sum(part, archive.checksum)
+    except DataError:
+        part.unlink()  # nothing tells which of its bytes are wrong
+        raise
+    part.replace(path)
+
+
+def check_sum(path: Path, checksum: str) -> None:
+    """Compare a file with its published checksum; an empty one is not compared.
+
+    Raises:
+        DataError: They differ.
+    """
+    if not checksum:
+        logger.info("%s: no checksum is published, so it is known by its length and its own sums alone", path.name)
+        return
+    kind, _, expected = checksum.partition(":")
+    digest = hashlib.new(kind, usedforsecurity=False)  # md5 is what OpenSLR publishes
+    with path.open("rb") as handle:
+        for block in iter(lambda: handle.read(BLOCK_BYTES), b""):
+            digest.update(block)
+    if digest.hexdigest() != expected:
+        raise DataError(
+            f"{path}: its {kind} is {digest.hexdigest()}, not {expected} as published, so it is damaged or another "
+            "file; remove it if it is still there, and run this again to download it anew"
+        )
+
+
+def unpack(path: Path, folder: Path) -> list[Path]:
+    """Unpack a tar archive of files and folders; nothing of it is kept if any member is not to be trusted.
+
+    Args:
+        path: Archive.
+        folder: Where its members go; folders that are there already are filled up.
+
+    Returns:
+        The files and folders that are new in ``folder``, a whole new folder as one.
+
+    Raises:
+        DataError: The archive is damaged, or a member is a link, a device, or would lie outside ``folder``.
+        MissingDependencyError: This Python cannot unpack safely.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise MissingDependencyError("unpacking archives safely needs Python 3.10.12, 3.11.4, 3.12 or newer")
+    staging = folder / f".{path.name}.unpacking"
+    shutil.rmtree(staging, ignore_errors=True)  # of a killed run
+    try:
+        with tarfile.open(path) as tar:
+            tar.extractall(staging, filter=_files_and_folders)
+            _read_to_the_end(tar)
+        return _move_into(staging, folder)
+    except tarfile.FilterError as error:
+        raise DataError(f"{path}: {error}; nothing of it was unpacked, do not trust where it comes from") from error
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
+    except OSError as error:
+        if error.errno is not None:  # the disk's, not the decompressor's
+            raise
+        raise _damaged(path, error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_address(archive: Archive) -> None:
+    secure = archive.url.startswith("https://")
+    if not secure and not (archive.url.startswith("http://") and archive.checksum):
+        raise ConfigError(f"{archive.url}: give an address with https, or one with http and a checksum")
+
+
+def _receive(url: str, part: Path) -> None:
+    """Append what is missing of ``part``, or write it anew if the server does not send the missing piece alone."""
+    from tqdm import tqdm
+
+    have = _size(part)
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        if error.headers.get("Content-Range", "").endswith(f"/{have}"):
+            return  # it was whole, and only its name was not
+        part.unlink()
+        raise ConnectionError("the server has a shorter file") from error
+    with response:
+        goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        start = have if goes_on else 0
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        label = url.rpartition("/")[2]
+        with (
+            part.open("ab" if goes_on else "wb") as handle,
+            tqdm(total=total, initial=start, desc=label, unit="B", unit_scale=True, disable=None) as progress,
+        ):
+            for block in iter(lambda: response.read(BLOCK_BYTES), b""):
+                handle.write(block)
+                progress.update(len(block))
+    if total is not None and _size(part) != total:
+        raise ConnectionError(f"the connection broke off, with {total:,} bytes in all")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _files_and_folders(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Python's filter for data, and no links: no corpus needs them, and they are how archives break out."""
+    if not (member.isfile() or member.isdir()):
+        raise tarfile.SpecialFileError(member)
+    return tarfile.data_filter(member, folder)
+
+
+def _read_to_the_end(tar: tarfile.TarFile) -> None:
+    """Read what follows the last member: the sum of a compressed file stands at its very end."""
+    assert tar.fileobj is not None
+    while tar.fileobj.read(BLOCK_BYTES):
+        pass
+
+
+def _move_into(source: Path, target: Path) -> list[Path]:
+    made = []
+    for entry in sorted(source.iterdir()):
+        place = target / entry.name
+        if entry.is_dir() and place.is_dir():
+            made += _move_into(entry, place)
+        else:
+            made.append(entry.replace(place))
+    return made
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: is damaged ({error}); remove it and run this again to download it anew")
