@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,20 @@ UNQUANTIZED = "mel, unquantized"
 VARIANTS = (UNQUANTIZED, *WORLD, *CODECS)
 
 
+@dataclass(frozen=True)
+class Test:
+    """What is rebuilt, and the recogniser that reads it, if one is to."""
+
+    samples: list[np.ndarray]
+    texts: list[str]
+    recogniser: Recogniser | None
+
+    @property
+    def seconds(self) -> float:
+        """How long it all lasts."""
+        return sum(map(len, self.samples)) / RATE
+
+
 def main() -> int:
     """Measure every variant, print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -67,27 +81,26 @@ def main() -> int:
     parser.add_argument("--recogniser", help="pocketsphinx, a local folder or a hub id; none measures no WER")
     arguments = parser.parse_args()
     training = [read_audio(path, sample_rate=RATE) for path in read_data_dir(arguments.train_data).wavs.values()]
-    test, texts = read_test(arguments.test_data, count=arguments.utts)
     recogniser = load_recogniser(arguments.recogniser) if arguments.recogniser else None
-    seconds = sum(map(len, test)) / RATE
+    test = read_test(arguments.test_data, count=arguments.utts, recogniser=recogniser)
     sys.stdout.write(
-        f"learned from {sum(map(len, training)) / RATE / 60:.1f} min, {len(test)} utterances ({seconds / 60:.1f} min) "
-        f"rebuilt, head trained for {arguments.steps} updates\n\n"
+        f"learned from {sum(map(len, training)) / RATE / 60:.1f} min, {len(test.samples)} utterances "
+        f"({test.seconds / 60:.1f} min) rebuilt, head trained for {arguments.steps} updates\n\n"
         "| variant | kbit/s | learning (s) | PESQ | STOI | mel distance (dB) | gross pitch error | WER (%) | decoding, "
         "times real time |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
     )
-    report("natural", 0.0, 0.0, test, test, texts, recogniser, spent=None)
+    report(test, "natural", test.samples, kilobits=0.0, learning=0.0, speed=float("nan"))
     for name in arguments.variants:
         start = time.process_time()
         rebuild, kilobits = make(name, training, steps=arguments.steps)
         learning, start = time.process_time() - start, time.process_time()
-        rebuilt = [rebuild(samples_N) for samples_N in test]
-        spent = seconds / (time.process_time() - start)
-        report(name, kilobits, learning, test, rebuilt, texts, recogniser, spent=spent)
+        rebuilt = [rebuild(samples_N) for samples_N in test.samples]
+        speed = test.seconds / (time.process_time() - start)
+        report(test, name, rebuilt, kilobits=kilobits, learning=learning, speed=speed)
     return 0
 
 
-def read_test(folders: Sequence[Path], *, count: int) -> tuple[list[np.ndarray], list[str]]:
+def read_test(folders: Sequence[Path], *, count: int, recogniser: Recogniser | None) -> Test:
     """Audio and texts of utterances spread evenly over each set."""
     samples, texts = [], []
     for folder in folders:
@@ -96,7 +109,7 @@ def read_test(folders: Sequence[Path], *, count: int) -> tuple[list[np.ndarray],
         for index in np.unique(np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)):
             samples.append(read_audio(data.wavs[names[index]], sample_rate=RATE))
             texts.append(data.texts[names[index]])
-    return samples, texts
+    return Test(samples, texts, recogniser)
 
 
 def make(name: str, training: Sequence[np.ndarray], *, steps: int) -> tuple[Rebuild, float]:
@@ -142,29 +155,20 @@ def world(samples_N: np.ndarray, *, frame_ms: float) -> np.ndarray:
 
 
 def report(
-    name: str,
-    kilobits: float,
-    learning: float,
-    original: Sequence[np.ndarray],
-    rebuilt: Sequence[np.ndarray],
-    texts: Sequence[str],
-    recogniser: Recogniser | None,
-    *,
-    spent: float | None,
+    test: Test, name: str, rebuilt: Sequence[np.ndarray], *, kilobits: float, learning: float, speed: float
 ) -> None:
     """Write one line of the table."""
-    sound = measure_reconstruction(list(original), list(rebuilt), original_rate=RATE, rebuilt_rate=RATE)
+    sound = measure_reconstruction(test.samples, list(rebuilt), original_rate=RATE, rebuilt_rate=RATE)
     words = "–"
-    if recogniser is not None:
+    if test.recogniser is not None:
         normalise = get_normaliser("words")
-        read = recogniser.transcribe([np.clip(samples_N, -1, 1) for samples_N in rebuilt])
-        references = {str(index): normalise(text) for index, text in enumerate(texts)}
+        read = test.recogniser.transcribe([np.clip(samples_N, -1, 1) for samples_N in rebuilt])
+        references = {str(index): normalise(text) for index, text in enumerate(test.texts)}
         rate = word_error_rate(references, {str(index): normalise(text) for index, text in enumerate(read)})
         words = f"{100 * rate.value:.1f} [{100 * rate.ci_low:.1f}, {100 * rate.ci_high:.1f}]"
-    speed = "–" if spent is None else f"{spent:.0f}"
     sys.stdout.write(
         f"| {name} | {kilobits:.1f} | {learning:.0f} | {sound.pesq:.2f} | {sound.stoi:.3f} | "
-        f"{sound.mel_distance:.2f} | {sound.gross_pitch_error:.3f} | {words} | {speed} |\n"
+        f"{sound.mel_distance:.2f} | {sound.gross_pitch_error:.3f} | {words} | {speed:.0f} |\n"
     )
     sys.stdout.flush()
 
