@@ -15,3 +15,6 @@ fi
 [[ ! -f local/study.sh ]] || local/study.sh
 
 python3 -m tokenchain_toolkit.bin.run_grid --config "conf/$study.yaml" --out "exp/$study" --num_jobs 2 "$@"
+if [[ $study == study && -f exp/study/RESULTS.md ]]; then
+    cp exp/study/RESULTS.md STUDY.md
+fi
