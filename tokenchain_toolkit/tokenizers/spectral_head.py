@@ -47,6 +47,10 @@ class SpectralHead(nn.Module):
         hop_length: Samples of a frame of the codec, a multiple of the fine hop.
     """
 
+    mean_M: torch.Tensor
+    scale_M: torch.Tensor
+    window_N: torch.Tensor
+
     def __init__(self, config: HeadConfig, *, mel_FM: torch.Tensor, hop_length: int):
         super().__init__()
         self.config = config
@@ -107,7 +111,7 @@ class SpectralHead(nn.Module):
         target_BTF = magnitude_spectrogram(
             samples_BN,
             hop_length=self.config.hop_length,
-            window_N=self.get_buffer("window_N"),
+            window_N=self.window_N,
             n_fft=self.config.n_fft,
         )
         expected_BTF = target_BTF.pow(POWER)

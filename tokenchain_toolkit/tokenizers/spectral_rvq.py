@@ -82,7 +82,7 @@ class LogMel:
             window_N, hop_length = self._window_N, self.settings.hop_length
             magnitudes_TF = invert_mel(log_mel.exp(), self._mel_FM)
         else:
-            window_N, hop_length = self.head.get_buffer("window_N"), self.head.config.hop_length
+            window_N, hop_length = self.head.window_N, self.head.config.hop_length
             with torch.inference_mode():
                 magnitudes_TF = self.head(log_mel[None])[0].exp()
         return griffin_lim(
