@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenchain_toolkit.bin._cli import run_command
 
@@ -26,7 +27,17 @@ def get_parser() -> argparse.ArgumentParser:
             corpus.add_argument("--num_jobs", type=int, default=2, help="processes; the result does not depend on it")
         else:
             _add_fsdd_options(corpus)
+    _add_tedlium2(corpora)
     return parser
+
+
+def _add_tedlium2(corpora: Any) -> None:
+    help_text = "TED-LIUM 2: English talks, cut into utterances"
+    corpus = corpora.add_parser("tedlium2", help=help_text, description=help_text)
+    corpus.add_argument("--out", type=Path, default=Path("data"), help="folder of the data directories")
+    corpus.add_argument("--tedlium2", type=Path, required=True, help="unpacked release, with TEDLIUM_release2/ in it")
+    corpus.add_argument("--token_list", type=Path, help="folder of train_bpe that must be able to write the texts")
+    corpus.add_argument("--overwrite", action="store_true", help="redo the stage even if its output is up to date")
 
 
 def _add_fsdd_options(corpus: argparse.ArgumentParser) -> None:
@@ -37,6 +48,17 @@ def _add_fsdd_options(corpus: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Call the corpus's function."""
+    if arguments.corpus == "tedlium2":
+        from tokenchain_toolkit.corpora.tedlium import prepare_tedlium2
+        from tokenchain_toolkit.text.bpe import TextTokenizer
+
+        prepare_tedlium2(
+            arguments.out,
+            tedlium2=arguments.tedlium2,
+            token_list=TextTokenizer.load(arguments.token_list) if arguments.token_list else None,
+            overwrite=arguments.overwrite,
+        )
+        return
     if arguments.corpus == "mini_synth":
         from tokenchain_toolkit.corpora.mini_synth import prepare_mini_synth
 
