@@ -23,23 +23,25 @@ class ModelSettings:
 
 @dataclass
 class PairSettings:
-    """A pretrained ASR and T2S, trained once for all runs that name it.
+    """A pretrained ASR and T2S: trained once for all runs that name it, or finished models.
 
     Attributes:
         train_sets: Names of the training sets: ``data/<set>`` and ``dump/<tokenizer>/<set>``.
         valid_set: Name of the validation set.
         asr: How the ASR is trained.
         t2s: How T2S is trained.
+        folder: Instead of these four, a folder with the finished models ``asr`` and ``t2s``.
         tokenizer: Name of the tokenizer.
         token_list: Name of the token list in ``data/token_list``, if it is not the tokenizer's.
         decode: Sets that the ASR reads, so that its text can serve as labels.
         decode_config: How it reads them.
     """
 
-    train_sets: list[str] = MISSING
-    valid_set: str = MISSING
-    asr: ModelSettings = field(default_factory=ModelSettings)
-    t2s: ModelSettings = field(default_factory=ModelSettings)
+    train_sets: list[str] = field(default_factory=list)
+    valid_set: str | None = None
+    asr: ModelSettings | None = None
+    t2s: ModelSettings | None = None
+    folder: str | None = None
     tokenizer: str = "mfcc"
     token_list: str | None = None
     decode: list[str] = field(default_factory=list)

@@ -68,35 +68,64 @@ def plan_study(config: StudyConfig, *, out: Path, only: Sequence[str] = (), devi
     return Study(out, runs, _chosen(works, only))
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """Folders of a pretrained ASR and T2S, and the names of the pieces that make them: none if they are finished."""
+
+    asr: Path
+    t2s: Path
+    pieces: tuple[str, ...]
+
+
 class _Planner:
     """Collects pieces; those that several runs share are there once."""
 
     def __init__(self, out: Path, device: str):
         self.out, self.device = out, device
         self.works: dict[str, Work] = {}
+        self.pairs: dict[str, _Pair] = {}
         self.readers: dict[Path, str] = {}
 
     def add_pair(self, name: str, pair: PairSettings) -> None:
-        """Training of a pair, and what its ASR reads."""
+        """Training of a pair, unless its models are finished, and what its ASR reads.
+
+        Raises:
+            ConfigError: It is not said how to train it, or finished models are named as well.
+        """
         place = f"{MODELS}/{name}"
+        folder = self.out / place
+        pieces: tuple[str, ...] = (f"{place}/asr", f"{place}/t2s")
+        if pair.folder is None:
+            self._add_training(place, pair)
+        else:
+            folder, pieces = Path(pair.folder), ()
+            if pair.train_sets or pair.valid_set or pair.asr or pair.t2s:
+                raise ConfigError(f"models.{name}: folder names finished models, so leave out how to train them")
+        self.pairs[name] = _Pair(folder / "asr", folder / "t2s", pieces)
+        for set_name in pair.decode:
+            where = f"{place}/decode_{set_name}"
+            self.readers[self.out / where / "text"] = where
+            self.works[where] = ReadSet(
+                where,
+                self.out / where,
+                pieces[:1],
+                model=folder / "asr",
+                dump=_folder(set_name, pair.tokenizer).dump,
+                config=load_config(ASRDecodingConfig, Path(pair.decode_config)),
+                device=self.device,
+            )
+
+    def _add_training(self, place: str, pair: PairSettings) -> None:
+        """Training of both models of a pair."""
+        if not pair.train_sets or pair.valid_set is None or pair.asr is None or pair.t2s is None:
+            name = place.rpartition("/")[2]
+            raise ConfigError(f"models.{name}: give train_sets, valid_set, asr and t2s, or a folder of finished models")
         sets = TrainingSets(_folders(pair.train_sets, pair.tokenizer), _folder(pair.valid_set, pair.tokenizer))
         for kind, schema, given in (("asr", ASRConfig, pair.asr), ("t2s", T2SConfig, pair.t2s)):
             where = f"{place}/{kind}"
             config = _load(schema, given, where=where)
             token_list = DATA / "token_list" / (pair.token_list or pair.tokenizer)
             self.works[where] = TrainModel(where, self.out / where, (), config, sets, token_list)
-        for set_name in pair.decode:
-            where, asr = f"{place}/decode_{set_name}", f"{place}/asr"
-            self.readers[self.out / where / "text"] = where
-            self.works[where] = ReadSet(
-                where,
-                self.out / where,
-                (asr,),
-                model=self.out / asr,
-                dump=_folder(set_name, pair.tokenizer).dump,
-                config=load_config(ASRDecodingConfig, Path(pair.decode_config)),
-                device=self.device,
-            )
 
     def add_run(self, cell: Cell) -> Run:
         """A run, and the evaluation of its pair."""
@@ -114,20 +143,20 @@ class _Planner:
             text=tuple(DATA / name for name in settings.text_sets),
             evaluate={name: _folder(name, settings.tokenizer) for name in settings.test_sets},
         )
-        pair = (f"{place}/asr", f"{place}/t2s")
-        folders = {"asr": self.out / pair[0], "t2s": self.out / pair[1]}
+        pair = self.pairs[settings.models]
+        folders = {"asr": pair.asr, "t2s": pair.t2s}
         key = _key([settings.test_sets, config_dict(config.evaluation)])
         before = f"{place}/before_{key}"
         self.works[before] = MeasurePair(
             before,
             self.out / before,
-            pair,
+            pair.pieces,
             sets=sets.evaluate,
             config=config.evaluation,
             device=self.device,
             **folders,
         )
-        needs = (*pair, before, *self._labels(cell, config))
+        needs = (*pair.pieces, before, *self._labels(cell, config))
         run = TrainChain(cell.name, self.out / cell.name, needs, config, sets, before=self.out / before, **folders)
         return Run(cell, run, overrides)
 
