@@ -176,8 +176,9 @@ def select_utterances(
 
 
 def _writes_lower_case(token_list: TextTokenizer) -> bool:
-    """Whether what is recognised with these text units is in lower case."""
-    return not token_list.unknown_characters("a") and token_list.decode(token_list.encode("a")) == "a"
+    """Whether what these text units write is in lower case."""
+    special = {token_list.blank_id, token_list.unk_id, token_list.sos_eos_id}
+    return any(token.islower() for index, token in enumerate(token_list.tokens) if index not in special)
 
 
 def _fault_of_text(text: str, token_list: TextTokenizer | None) -> str | None:
