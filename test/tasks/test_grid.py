@@ -296,8 +296,14 @@ def test_a_dry_run_shows_what_is_to_do_and_does_nothing(out, caplog):
             "data/walk/wav.scp is missing, and models/tiny/before_.* needs it",
         ),
         (["--config", "conf/empty.yaml"], "the study has no grids"),
-        (["models.tiny.folder=exp/study/models/tiny"], "models.tiny: folder names finished models"),
-        (["models.tiny.t2s=null"], "models.tiny: give train_sets, valid_set, asr and t2s, or a folder"),
+        (
+            ["models.tiny.folder=exp/study/models/tiny"],
+            "a pair of models has a folder, so it is finished; leave out train_sets",
+        ),
+        (
+            ["models.tiny.t2s=null"],
+            "a pair of models needs .* t2s, or the folder .*; it has train_sets, valid_set, asr",
+        ),
         ([*GIVEN, "models.tiny.folder=exp/nowhere"], "exp/nowhere/asr/model.safetensors is missing, and models/tiny/"),
     ],
     ids=str,

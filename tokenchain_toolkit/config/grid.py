@@ -47,6 +47,17 @@ class PairSettings:
     decode: list[str] = field(default_factory=list)
     decode_config: str = "conf/decode_asr.yaml"
 
+    def __post_init__(self) -> None:
+        """Check that it is said either how the pair is trained or where it is."""
+        given = [name for name in ("train_sets", "valid_set", "asr", "t2s") if getattr(self, name)]
+        if self.folder and given:
+            raise ConfigError(f"a pair of models has a folder, so it is finished; leave out {', '.join(given)}")
+        if not self.folder and len(given) < 4:
+            raise ConfigError(
+                "a pair of models needs train_sets, valid_set, asr and t2s, or the folder of finished models; it has "
+                f"{', '.join(given) or 'none of them'}"
+            )
+
 
 @dataclass
 class RunSettings:

@@ -87,11 +87,7 @@ class _Planner:
         self.readers: dict[Path, str] = {}
 
     def add_pair(self, name: str, pair: PairSettings) -> None:
-        """Training of a pair, unless its models are finished, and what its ASR reads.
-
-        Raises:
-            ConfigError: It is not said how to train it, or finished models are named as well.
-        """
+        """Training of a pair, unless its models are finished, and what its ASR reads."""
         place = f"{MODELS}/{name}"
         folder = self.out / place
         pieces: tuple[str, ...] = (f"{place}/asr", f"{place}/t2s")
@@ -99,8 +95,6 @@ class _Planner:
             self._add_training(place, pair)
         else:
             folder, pieces = Path(pair.folder), ()
-            if pair.train_sets or pair.valid_set or pair.asr or pair.t2s:
-                raise ConfigError(f"models.{name}: folder names finished models, so leave out how to train them")
         self.pairs[name] = _Pair(folder / "asr", folder / "t2s", pieces)
         for set_name in pair.decode:
             where = f"{place}/decode_{set_name}"
@@ -117,9 +111,7 @@ class _Planner:
 
     def _add_training(self, place: str, pair: PairSettings) -> None:
         """Training of both models of a pair."""
-        if not pair.train_sets or pair.valid_set is None or pair.asr is None or pair.t2s is None:
-            name = place.rpartition("/")[2]
-            raise ConfigError(f"models.{name}: give train_sets, valid_set, asr and t2s, or a folder of finished models")
+        assert pair.valid_set is not None and pair.asr is not None and pair.t2s is not None
         sets = TrainingSets(_folders(pair.train_sets, pair.tokenizer), _folder(pair.valid_set, pair.tokenizer))
         for kind, schema, given in (("asr", ASRConfig, pair.asr), ("t2s", T2SConfig, pair.t2s)):
             where = f"{place}/{kind}"
