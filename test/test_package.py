@@ -19,7 +19,9 @@ COMMANDS = sorted(path.stem for path in (PACKAGE / "bin").glob("*.py") if not pa
 FORBIDDEN = {
     "config": {"bin", "tasks", "data", "models", "inference", "metrics", "tokenizers", "features", "text", "report"},
     "models": {"bin", "tasks", "data"},
-    **dict.fromkeys(("data", "inference", "metrics", "tokenizers", "features", "text", "report"), {"bin", "tasks"}),
+    **dict.fromkeys(
+        ("data", "inference", "metrics", "tokenizers", "features", "text", "report", "recipe"), {"bin", "tasks"}
+    ),
     "tasks": {"bin", "planning"},
     "planning": {"bin"},
 }

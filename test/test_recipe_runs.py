@@ -6,9 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import yaml
@@ -29,6 +30,7 @@ TINY = {
     "train_s2a.yaml": {"model": {"hidden_dim": 16, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 16}},
     "decode_asr.yaml": {"beam_size": 2},
     "decode_t2s.yaml": {"max_frames_per_token": 2.0},
+    "chain_st_argmax.yaml": {"evaluation": {"max_utts": 2, "t2s_utts": 2, "t2s": {"max_frames_per_token": 2.0}}},
 }
 
 
@@ -44,7 +46,7 @@ def copy_of(corpus, folder):
         for section, values in TINY.get(path.name, {}).items():
             settings[section] = {**settings.get(section, {}), **values} if isinstance(values, dict) else values
         if "training" in settings:
-            settings["training"] |= {"max_epochs": 1, "accelerator": "cpu"}
+            settings["training"] |= {"max_epochs": 1, "accelerator": "cpu", "num_workers": 0}
         path.write_text(yaml.safe_dump(settings))
     return recipe
 
@@ -121,6 +123,58 @@ def test_a_second_run_redoes_nothing(fsdd):
     done = run(recipe, "--synth_utts", "2", "--stop_stage", "synthesize", **variables)
     assert done.returncode == 0, done.stdout[-3000:]
     assert made(recipe) == before
+
+
+def write_talks(release):
+    """TED-LIUM's layout with a talk for each set, in which speakers of the FSDD excerpt say digits."""
+    for name, speaker, takes in (("train", "george", 20), ("dev", "jackson", 2), ("test", "lucas", 2)):
+        pieces, lines, start = [], [], 0.0
+        for take, (digit, word) in product(range(takes), enumerate(("zero", "one"))):
+            recording = EXCERPTS / "fsdd_excerpt" / "recordings" / f"{digit}_{speaker}_{take}.wav"
+            pieces.append(soundfile.read(recording)[0].repeat(2))  # from 8 to 16 kHz
+            end = start + len(pieces[-1]) / 16000
+            lines.append(f"{speaker} 1 {speaker} {start:.2f} {end:.2f} <o,f0,male> {word}\n")
+            start = end
+        for kind in ("sph", "stm"):
+            (release / name / kind).mkdir(parents=True)
+        audio = release / name / "sph" / f"{speaker}.sph"
+        soundfile.write(audio, np.concatenate(pieces), 16000, format="NIST", subtype="PCM_16")
+        (release / name / "stm" / f"{speaker}.stm").write_text("".join(lines))
+
+
+def test_the_tedlium2_recipe_adapts_the_models_of_another(fsdd, tmp_path):
+    source, _ = fsdd
+    write_talks(tmp_path / "TEDLIUM_release2")
+    recipe = copy_of("tedlium2", tmp_path)
+    variables = {"TEDLIUM2": str(tmp_path), "TEDLIUM2_SOURCE": str(source)}
+    sets = ("--source_sets", "valid seen_test", "--replay_sets", "valid", "--test_sets", "test seen_test")
+    rest = ("--tag", "mfcc", "--device", "cpu", "--chains", "st_argmax", "--stop_stage", "decode_asr")
+    done = run(recipe, *sets, *rest, **variables)
+    assert done.returncode == 0, done.stdout[-3000:]
+    models = [f"exp/{model}/model.safetensors" for model in ("asr", "t2s", "s2a")]
+    for path in (*models, "exp/tokenizer_mfcc", "data/token_list/mfcc", "dump/mfcc/valid", "data/seen_test"):
+        assert (recipe / path).resolve() == (source / path).resolve()
+    chain = recipe / "exp" / "chain_st_argmax"
+    evaluation = json.loads((chain / "evaluation" / "epoch001.json").read_text())
+    assert evaluation["sets"].keys() == {"test", "seen_test"}
+    inputs = json.loads((chain / ".done").read_text())["inputs"]
+    assert {"dump/mfcc/train/.done", "dump/mfcc/valid/.done", "exp/asr/model.safetensors"} <= inputs.keys()
+    for name in ("test", "seen_test"):
+        texts = [
+            (recipe / "exp" / model / f"decode_{name}" / "text").read_text() for model in ("asr", "chain_st_argmax")
+        ]
+        assert len({len(text.splitlines()) for text in texts}) == 1
+    assert not (source / "exp" / "asr" / "decode_test").exists()
+    (recipe / models[0]).unlink()
+    (recipe / models[0]).touch()
+    done = run(recipe, *sets, *rest, "--stage", "train_asr", "--stop_stage", "train_asr", **variables)
+    assert done.returncode != 0 and f"{models[0]} was made here" in done.stdout
+
+
+def test_a_source_that_has_not_been_run_is_named(tmp_path):
+    recipe = copy_of("tedlium2", tmp_path)
+    done = run(recipe, "--stage", "train_bpe", "--stop_stage", "train_bpe", TEDLIUM2_SOURCE=str(tmp_path / "nowhere"))
+    assert done.returncode != 0 and f"run the recipe in {tmp_path / 'nowhere'} first" in done.stdout
 
 
 def test_a_changed_configuration_redoes_its_stage_and_refuses_the_models_of_the_old_tokens(fsdd):
@@ -219,6 +273,7 @@ def test_units_go_to_asr_and_t2s_and_frames_to_s2a_and_the_codec(tmp_path):
         (("--side_by_side", "x"), "--side_by_side x must be"),
         (("--conf", "nope"), "--conf nope is no folder"),
         (("--chains", "nope"), "--chains names nope"),
+        (("--replay_sets", "nope"), "--replay_sets need --source"),
     ],
 )
 def test_wrong_options_are_named(options, named):

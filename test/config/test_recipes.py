@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from tokenchain_toolkit.config.asr import ASRConfig, ASRDecodingConfig
+from tokenchain_toolkit.config.asr import ASRConfig
 from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.config.grid import StudyConfig
 from tokenchain_toolkit.config.load import config_dict, load_config
-from tokenchain_toolkit.config.s2a import S2AConfig, S2ADecodingConfig
-from tokenchain_toolkit.config.t2s import T2SConfig, T2SSamplingConfig
-from tokenchain_toolkit.config.text import BPEConfig
+from tokenchain_toolkit.config.s2a import S2AConfig
+from tokenchain_toolkit.config.schemas import BY_NAME, schema_of
+from tokenchain_toolkit.config.t2s import T2SConfig
 from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.config.units import UnitsConfig
 from tokenchain_toolkit.inference.model_folder import build_model
 from tokenchain_toolkit.models.asr import count_parameters
 from tokenchain_toolkit.models.temperature import temperature_at
@@ -22,25 +23,9 @@ from tokenchain_toolkit.tasks.grid_plan import plan_study
 
 EGS2 = Path(__file__).parents[2] / "egs2"
 PAPER = EGS2 / "TEMPLATE" / "tokenchain1" / "conf" / "paper"
-SCHEMAS = {
-    "tokenizer": TokenizerConfig,
-    "bpe": BPEConfig,
-    "train_asr": ASRConfig,
-    "train_t2s": T2SConfig,
-    "train_s2a": S2AConfig,
-    "decode_asr": ASRDecodingConfig,
-    "decode_t2s": T2SSamplingConfig,
-    "synthesize": S2ADecodingConfig,
-}
 PAPER_SCHEMAS = {"asr": ASRConfig, "t2s": T2SConfig, "chain": ChainConfig, "s2a": S2AConfig}
 SHARED = [path for name in ("small", "tiny") for path in (PAPER.parent / name).glob("*.yaml")]
 RECIPES = sorted([*EGS2.glob("*/tokenchain1/conf/*.yaml"), *SHARED])
-
-
-def schema_of(path):
-    if path.stem.startswith("chain_") or path.stem == "study_chain":
-        return ChainConfig
-    return StudyConfig if path.stem.startswith("study") else SCHEMAS[path.stem]
 
 
 def name_of(path):
@@ -48,7 +33,7 @@ def name_of(path):
 
 
 def test_there_are_recipes():
-    assert {schema_of(path) for path in RECIPES} == {*SCHEMAS.values(), ChainConfig, StudyConfig}
+    assert {schema_of(path) for path in RECIPES} == {*BY_NAME.values(), ChainConfig, StudyConfig} - {UnitsConfig}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=name_of)

@@ -257,6 +257,19 @@ def test_what_needs_a_failed_model_is_not_tried(out, caplog):
     assert not (out.parent / "other" / "enough").exists() and not (out.parent / "other" / "report.html").exists()
 
 
+GIVEN = ["models.tiny.train_sets=[]", "models.tiny.valid_set=null", "models.tiny.asr=null", "models.tiny.t2s=null"]
+
+
+def test_runs_may_start_from_finished_models(out):
+    given = [*GIVEN, "models.tiny.folder=exp/study/models/tiny", "models.tiny.decode=[read]"]
+    assert run(*given, "--out", "exp/given", "--only", "enough/st_argmax/seed0", "labelled") == 0
+    made = out.parent / "given"
+    for name in ("enough/st_argmax/seed0", "labelled/seed0"):
+        assert_same(weights_of(made / name), weights_of(out / name))
+        assert evaluation_of(made / name, 0) == evaluation_of(out / name, 0)
+    assert not (made / "models" / "tiny" / "asr").exists()
+
+
 def test_a_dry_run_shows_what_is_to_do_and_does_nothing(out, caplog):
     before = sorted(out.rglob("*"))
     assert run("grids.enough.axes.seed=[0,7]", "--dry_run", "--only", "enough/st_argmax") == 0
@@ -283,6 +296,15 @@ def test_a_dry_run_shows_what_is_to_do_and_does_nothing(out, caplog):
             "data/walk/wav.scp is missing, and models/tiny/before_.* needs it",
         ),
         (["--config", "conf/empty.yaml"], "the study has no grids"),
+        (
+            ["models.tiny.folder=exp/study/models/tiny"],
+            "a pair of models has a folder, so it is finished; leave out train_sets",
+        ),
+        (
+            ["models.tiny.t2s=null"],
+            "a pair of models needs .* t2s, or the folder .*; it has train_sets, valid_set, asr",
+        ),
+        ([*GIVEN, "models.tiny.folder=exp/nowhere"], "exp/nowhere/asr/model.safetensors is missing, and models/tiny/"),
     ],
     ids=str,
 )

@@ -60,6 +60,21 @@ def _add_published_corpora(add: Add) -> None:
     kerstin.add_argument("--root", type=Path, required=True, help="clone of the dataset, with verified/ in it")
     for corpus in (ljspeech, kerstin):
         corpus.add_argument("--num_jobs", type=int, default=2, help="files resampled at the same time")
+    tedlium2 = add("tedlium2", _tedlium2, "TED-LIUM 2: English talks, cut into utterances")
+    tedlium2.add_argument("--tedlium2", type=Path, required=True, help="unpacked release, with TEDLIUM_release2/ in it")
+    tedlium2.add_argument("--token_list", type=Path, help="folder of train_bpe that must be able to write the texts")
+
+
+def _tedlium2(arguments: argparse.Namespace) -> None:
+    from tokenchain_toolkit.corpora.tedlium import prepare_tedlium2
+    from tokenchain_toolkit.text.bpe import TextTokenizer
+
+    prepare_tedlium2(
+        arguments.out,
+        tedlium2=arguments.tedlium2,
+        token_list=TextTokenizer.load(arguments.token_list) if arguments.token_list else None,
+        overwrite=arguments.overwrite,
+    )
 
 
 def _mini_synth(arguments: argparse.Namespace) -> None:

@@ -23,27 +23,40 @@ class ModelSettings:
 
 @dataclass
 class PairSettings:
-    """A pretrained ASR and T2S, trained once for all runs that name it.
+    """A pretrained ASR and T2S: trained once for all runs that name it, or finished models.
 
     Attributes:
         train_sets: Names of the training sets: ``data/<set>`` and ``dump/<tokenizer>/<set>``.
         valid_set: Name of the validation set.
         asr: How the ASR is trained.
         t2s: How T2S is trained.
+        folder: Instead of these four, a folder with the finished models ``asr`` and ``t2s``.
         tokenizer: Name of the tokenizer.
         token_list: Name of the token list in ``data/token_list``, if it is not the tokenizer's.
         decode: Sets that the ASR reads, so that its text can serve as labels.
         decode_config: How it reads them.
     """
 
-    train_sets: list[str] = MISSING
-    valid_set: str = MISSING
-    asr: ModelSettings = field(default_factory=ModelSettings)
-    t2s: ModelSettings = field(default_factory=ModelSettings)
+    train_sets: list[str] = field(default_factory=list)
+    valid_set: str | None = None
+    asr: ModelSettings | None = None
+    t2s: ModelSettings | None = None
+    folder: str | None = None
     tokenizer: str = "mfcc"
     token_list: str | None = None
     decode: list[str] = field(default_factory=list)
     decode_config: str = "conf/decode_asr.yaml"
+
+    def __post_init__(self) -> None:
+        """Check that it is said either how the pair is trained or where it is."""
+        given = [name for name in ("train_sets", "valid_set", "asr", "t2s") if getattr(self, name)]
+        if self.folder and given:
+            raise ConfigError(f"a pair of models has a folder, so it is finished; leave out {', '.join(given)}")
+        if not self.folder and len(given) < 4:
+            raise ConfigError(
+                "a pair of models needs train_sets, valid_set, asr and t2s, or the folder of finished models; it has "
+                f"{', '.join(given) or 'none of them'}"
+            )
 
 
 @dataclass

@@ -107,6 +107,24 @@ def make_output(
     stamp.finish()
 
 
+def changed_inputs(record: dict[str, Any], *, root: Path, digest: Callable[[Path], str] = sha256_of) -> dict[str, str]:
+    """Inputs of a stage that are not as they were: path -> ``has changed`` or ``is gone``.
+
+    Args:
+        record: Content of its stamp.
+        root: Folder that the paths in it are relative to.
+        digest: SHA-256 of a file; a caller who looks at many stamps may remember them.
+    """
+    changed = {}
+    for name, before in record["inputs"].items():
+        path = root / name
+        if not path.is_file():
+            changed[name] = "is gone"
+        elif digest(path) != before:
+            changed[name] = "has changed"
+    return changed
+
+
 def data_inputs(folder: Path, *names: str) -> list[Path]:
     """Tables of a data directory, and its stamp where a stage made it, that a stage lists among its inputs."""
     stamp = folder / DONE

@@ -45,9 +45,10 @@ def carry_out_study(study: Study, *, workers: Workers, overwrite: bool = False) 
         DataError: A file that the study is made from is not there.
     """
     for work in study.chosen:
-        missing = [path for path in work.given() if not path.is_file()]
+        outside = [path for path in work.made() if not path.is_relative_to(study.out)]
+        missing = [path for path in (*work.given(), *outside) if not path.is_file()]
         if missing:
-            raise DataError(f"{missing[0]} is missing, and {work.name} needs it; run the recipe up to train_bpe first")
+            raise DataError(f"{missing[0]} is missing, and {work.name} needs it; run the recipe's earlier stages first")
     pending = to_do(study.chosen, overwrite=overwrite)
     LOG.info("%s: %d of %d pieces are up to date", study.out, len(study.chosen) - len(pending), len(study.chosen))
     failed = work_off(pending, logs=study.out / LOGS, workers=workers, overwrite=overwrite)

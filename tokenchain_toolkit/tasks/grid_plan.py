@@ -68,18 +68,50 @@ def plan_study(config: StudyConfig, *, out: Path, only: Sequence[str] = (), devi
     return Study(out, runs, _chosen(works, only))
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """Folders of a pretrained ASR and T2S, and the names of the pieces that make them: none if they are finished."""
+
+    asr: Path
+    t2s: Path
+    pieces: tuple[str, ...]
+
+
 class _Planner:
     """Collects pieces; those that several runs share are there once."""
 
     def __init__(self, out: Path, device: str):
         self.out, self.device = out, device
         self.works: dict[str, Work] = {}
+        self.pairs: dict[str, _Pair] = {}
         self.readers: dict[Path, str] = {}
-        self.pairs: dict[str, tuple[str, str]] = {}
 
     def add_pair(self, name: str, pair: PairSettings) -> None:
-        """Training of a pair, and what its ASR reads."""
+        """Training of a pair, unless its models are finished, and what its ASR reads."""
         place = f"{MODELS}/{name}"
+        pieces: tuple[str, ...] = ()
+        if pair.folder is None:
+            pieces = self._add_training(place, pair)
+            asr, t2s = (self.out / piece for piece in pieces)
+        else:
+            asr, t2s = Path(pair.folder) / "asr", Path(pair.folder) / "t2s"
+        self.pairs[name] = _Pair(asr, t2s, pieces)
+        for set_name in pair.decode:
+            where = f"{place}/decode_{set_name}"
+            self.readers[self.out / where / "text"] = where
+            self.works[where] = ReadSet(
+                where,
+                self.out / where,
+                pieces[:1],
+                model=asr,
+                dump=_folder(set_name, pair.tokenizer).dump,
+                config=load_config(ASRDecodingConfig, Path(pair.decode_config)),
+                device=self.device,
+            )
+
+    def _add_training(self, place: str, pair: PairSettings) -> tuple[str, str]:
+        """Training of both models of a pair; the names of the pieces that do it."""
+        assert pair.valid_set is not None and pair.asr is not None and pair.t2s is not None
         sets = TrainingSets(_folders(pair.train_sets, pair.tokenizer), _folder(pair.valid_set, pair.tokenizer))
         models: list[str] = []
         for kind, schema, given in (("asr", ASRConfig, pair.asr), ("t2s", T2SConfig, pair.t2s)):
@@ -88,19 +120,7 @@ class _Planner:
             token_list = DATA / "token_list" / (pair.token_list or pair.tokenizer)
             models.append(self._add_model(TrainModel(where, self.out / where, (), config, sets, token_list)))
         asr, t2s = models
-        self.pairs[name] = (asr, t2s)
-        for set_name in pair.decode:
-            where = f"{place}/decode_{set_name}"
-            self.readers[self.out / where / "text"] = where
-            self.works[where] = ReadSet(
-                where,
-                self.out / where,
-                (asr,),
-                model=self.out / asr,
-                dump=_folder(set_name, pair.tokenizer).dump,
-                config=load_config(ASRDecodingConfig, Path(pair.decode_config)),
-                device=self.device,
-            )
+        return asr, t2s
 
     def _add_model(self, model: TrainModel) -> str:
         """Name of the piece that trains this model; pairs that have it in common share it."""
@@ -127,19 +147,19 @@ class _Planner:
             evaluate={name: _folder(name, settings.tokenizer) for name in settings.test_sets},
         )
         pair = self.pairs[settings.models]
-        folders = {"asr": self.out / pair[0], "t2s": self.out / pair[1]}
+        folders = {"asr": pair.asr, "t2s": pair.t2s}
         key = _key([settings.test_sets, config_dict(config.evaluation)])
         before = f"{place}/before_{key}"
         self.works[before] = MeasurePair(
             before,
             self.out / before,
-            pair,
+            pair.pieces,
             sets=sets.evaluate,
             config=config.evaluation,
             device=self.device,
             **folders,
         )
-        needs = (*pair, before, *self._labels(cell, config))
+        needs = (*pair.pieces, before, *self._labels(cell, config))
         run = TrainChain(cell.name, self.out / cell.name, needs, config, sets, before=self.out / before, **folders)
         return Run(cell, run, overrides)
 

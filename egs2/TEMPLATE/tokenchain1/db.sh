@@ -10,6 +10,10 @@ excerpt() {
 # mini_synth makes its own speech; the scale shrinks all of its sets.
 export MINI_SYNTH_SCALE=${MINI_SYNTH_SCALE:-1.0}
 
+# TED-LIUM 2, the folder with TEDLIUM_release2/ in it, and the recipe whose models are adapted to it.
+export TEDLIUM2=${TEDLIUM2-}
+export TEDLIUM2_SOURCE=${TEDLIUM2_SOURCE:-../../librispeech_100/tokenchain1}
+
 # Free Spoken Digit Dataset, a clone of github.com/Jakobovski/free-spoken-digit-dataset; empty: clone it to downloads/.
 export FSDD=${FSDD-$(excerpt fsdd_excerpt)}
 export FSDD_SCALE=${FSDD_SCALE:-1.0}

@@ -7,7 +7,8 @@ if [[ -x $venv/bin/python3 ]]; then
     export PATH="$venv/bin:$PATH"
 fi
 export PYTHONPATH="$TOKENCHAIN_ROOT${PYTHONPATH:+:$PYTHONPATH}"
-if ! python3 -c "import torch, tokenchain_toolkit" 2>/dev/null; then
+# Looks for torch without importing it, which takes seconds.
+if ! python3 -c "import sys, importlib.util as u, tokenchain_toolkit; sys.exit(not u.find_spec('torch'))" 2>/dev/null; then
     echo "path.sh: error: $(command -v python3) has no torch; run 'make' in $TOKENCHAIN_ROOT, or set VENV" >&2
     return 1
 fi

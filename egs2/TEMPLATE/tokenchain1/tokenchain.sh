@@ -25,6 +25,12 @@ title=$(basename "$(dirname "$PWD")")    # of the report
 options=(stage stop_stage train_set valid_set test_sets synth_sets tag conf exp chains num_jobs side_by_side device
     synth_utts results title)    # and --dry_run, --overwrite, --list_stages, --tiny, --help
 
+# Chains that go on from the models of another recipe, on its tokens and text units; egs2/tedlium2 adapts so.
+source=                      # that recipe's folder, with the same --tag and --exp; empty: all is learned here
+source_sets=                 # sets of it that are used here, too, under the same names
+replay_sets=                 # those of them that the chains are trained on beside train_set
+options+=(source source_sets replay_sets)
+
 template=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # A pass through all stages in minutes, on any corpus of which there is little here; what the recipe itself makes stays.
 tiny=(--conf "$template/conf/tiny" --tag tiny --exp exp_tiny --results exp_tiny --device cpu --synth_utts 2
@@ -48,6 +54,9 @@ all_sets=("$train_set" "$valid_set" "${test_names[@]}")
 dump=dump/$tag
 token_list=data/token_list/$tag
 tokenizer=$exp/tokenizer_$tag
+[[ -n $source || -z $source_sets$replay_sets ]] || fail "--source_sets and --replay_sets need --source"
+read -r -a source_names <<<"$source_sets"
+read -r -a replay_names <<<"$replay_sets"
 jobs=(--num_jobs "$num_jobs" --device "$device")
 few_jobs=(--num_jobs "$(share "$num_jobs")" --device "$device")    # of commands that run side by side
 
@@ -69,9 +78,48 @@ convert() {
     [[ $has_units == false ]] || call convert_units --units "$exp/units_$tag" --dump "$from" --out "$to" "$@" "${redo[@]}"
 }
 
+# adopted FOLDER [NAME]...: a link to FOLDER of the recipe in $source, or to NAMEs in it; false if there is no such recipe
+adopted() {
+    local folder=$1 name
+    [[ -n $source ]] || return 1
+    shift
+    [[ $dry_run == true || -e $source/$folder/${1:-} ]] ||
+        fail "$source/$folder/${1:-} is missing; run the recipe in $source first"
+    [[ $# -gt 0 ]] || link_to_source "$folder"
+    for name in "$@"; do
+        [[ ! -e $source/$folder/$name ]] || link_to_source "$folder/$name"
+    done
+}
+# A model's results on the sets here go beside these of its files.
+model_files=(model.safetensors model.json manifest.json config.yaml metrics.csv token_list)
+
+# link_to_source PATH; what follows || runs on after a command that fails, so each failure ends it here
+link_to_source() {
+    [[ ! -e $1 || -L $1 ]] || fail "$1 was made here; move it away, so that a link to that of $source can take its place"
+    show_or_do mkdir -p "$(dirname "$1")" || fail "the folder of $1 cannot be made"
+    show_or_do ln -sfn "$(realpath -m "$source/$1")" "$1" || fail "the link $1 cannot be made"
+}
+
+own_sets=()    # those of all_sets that are made here
+for set in "${all_sets[@]}"; do
+    [[ " $source_sets " == *" $set "* ]] || own_sets+=("$set")
+done
+
 training_data=(--train_data "data/$train_set" --valid_data "data/$valid_set")
 training_sets=("${training_data[@]}" --train_dump "$(units_of "$dump/$train_set")"
     --valid_dump "$(units_of "$dump/$valid_set")")
+
+# What chains are trained on: the same; or sets of the other recipe, too, and then all are evaluated after every epoch.
+chain_sets=("${training_sets[@]}")
+if [[ -n $source ]]; then
+    chain_train=("$train_set" "${replay_names[@]}")
+    train_dumps=("${chain_train[@]/#/$dump/}")
+    test_dumps=("${test_names[@]/#/$dump/}")
+    suffix=$(units_of "")
+    chain_sets=(--train_data "${chain_train[@]/#/data/}" --train_dump "${train_dumps[@]/%/$suffix}"
+        --valid_data "data/$valid_set" --valid_dump "$dump/$valid_set$suffix"
+        --eval_data "${test_names[@]/#/data/}" --eval_dump "${test_dumps[@]/%/$suffix}")
+fi
 
 # recognise DUMP OUT: with the pretrained ASR, which no chain has changed
 recognise() {
@@ -80,51 +128,59 @@ recognise() {
 }
 
 if is_stage data; then
-    export train_set valid_set test_sets    # for corpora that can be cut into various sets
+    export train_set valid_set test_sets source tag    # for corpora that can be cut into various sets
     show_or_do local/data.sh "${redo[@]}"
+    for set in "${source_names[@]}"; do
+        adopted "data/$set"
+    done
 fi
 
 if is_stage validate; then
-    call validate "${all_sets[@]/#/data/}" --num_jobs "$num_jobs" "${redo[@]}"
+    call validate "${own_sets[@]/#/data/}" --num_jobs "$num_jobs" "${redo[@]}"
 fi
 
 if is_stage learn_tokenizer; then
-    call learn_tokenizer --config "$conf/tokenizer.yaml" --data "data/$train_set" --out "$tokenizer" --device "$device" \
-        "${redo[@]}"
+    adopted "$tokenizer" || call learn_tokenizer --config "$conf/tokenizer.yaml" --data "data/$train_set" \
+        --out "$tokenizer" --device "$device" "${redo[@]}"
 fi
 
 if is_stage extract_tokens; then
-    for set in "${all_sets[@]}"; do
+    for set in "${source_names[@]}"; do
+        adopted "$dump/$set"
+    done
+    for set in "${own_sets[@]}"; do
         call extract_tokens --tokenizer "$tokenizer" --data "data/$set" --out "$dump/$set" "${jobs[@]}" "${redo[@]}"
     done
 fi
 
 if is_stage make_units; then
     if [[ $has_units == true ]]; then
-        call learn_units --config "$conf/units.yaml" --dump "$dump/$train_set" --out "$exp/units_$tag" "${redo[@]}"
+        adopted "$exp/units_$tag" || call learn_units --config "$conf/units.yaml" --dump "$dump/$train_set" \
+            --out "$exp/units_$tag" "${redo[@]}"
     else
         echo "no $conf/units.yaml, so ASR and T2S work on frames"
     fi
-    for set in "${all_sets[@]}"; do
+    for set in "${all_sets[@]}" "${replay_names[@]}"; do
         convert "$dump/$set" "$(units_of "$dump/$set")"
     done
 fi
 
 if is_stage train_bpe; then
-    call train_bpe --config "$conf/bpe.yaml" --out "$token_list" "${redo[@]}" --text "data/$train_set/text"
+    adopted "$token_list" || call train_bpe --config "$conf/bpe.yaml" --out "$token_list" "${redo[@]}" \
+        --text "data/$train_set/text"
 fi
 
 for model in asr t2s; do
     if is_stage "train_$model"; then
-        beside "train_$model" --config "$conf/train_$model.yaml" "${training_sets[@]}" --token_list "$token_list" \
-            --out "$exp/$model" "${redo[@]}"
+        adopted "$exp/$model" "${model_files[@]}" || beside "train_$model" --config "$conf/train_$model.yaml" "${training_sets[@]}" \
+            --token_list "$token_list" --out "$exp/$model" "${redo[@]}"
     fi
 done
 wait_for_all
 
 if is_stage train_chain; then
     for chain in "${chain_names[@]}"; do
-        beside train_chain --config "$conf/chain_$chain.yaml" "${training_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
+        beside train_chain --config "$conf/chain_$chain.yaml" "${chain_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
             --out "$exp/chain_$chain" "${redo[@]}"
     done
     wait_for_all
@@ -132,8 +188,9 @@ fi
 
 # What follows up to decode_t2s needs the chains at most, so it may run beside S2A's training.
 if is_stage train_s2a; then
-    beside train_s2a --config "$conf/train_s2a.yaml" "${training_data[@]}" --train_dump "$dump/$train_set" \
-        --valid_dump "$dump/$valid_set" --tokenizer "$tokenizer" --out "$exp/s2a" "${redo[@]}"
+    adopted "$exp/s2a" "${model_files[@]}" || beside train_s2a --config "$conf/train_s2a.yaml" "${training_data[@]}" \
+        --train_dump "$dump/$train_set" --valid_dump "$dump/$valid_set" --tokenizer "$tokenizer" --out "$exp/s2a" \
+        "${redo[@]}"
 fi
 
 if is_stage decode_asr; then

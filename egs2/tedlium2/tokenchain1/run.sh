@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Adaptation to TED-LIUM 2: chains go on from the models of a LibriSpeech recipe, on its tokens and text units. Its training
+# set is replayed, its test sets say what is forgotten. Needs TEDLIUM2 and TEDLIUM2_SOURCE of db.sh, and a GPU; not run to
+# its end so far. The source recipe has to be run up to train_s2a first.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./db.sh
+
+# Another source: TEDLIUM2_SOURCE=FOLDER ./run.sh --tag ITS_TAG --source_sets "..." --replay_sets ... --test_sets "test ..."
+./tokenchain.sh \
+    --tag hubert_l9_km1024 \
+    --source "$TEDLIUM2_SOURCE" \
+    --source_sets "train_clean_100 test_clean test_other" \
+    --replay_sets train_clean_100 \
+    --train_set train \
+    --valid_set dev \
+    --test_sets "test test_clean test_other" \
+    --synth_sets test \
+    --device cuda \
+    "$@"

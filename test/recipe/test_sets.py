@@ -1,0 +1,77 @@
+"""What the sets of a recipe must have in common, and what not."""
+
+from pathlib import Path
+
+import pytest
+
+from tokenchain_toolkit.recipe.sets import TEST, TRAIN, VALID, check_ids_and_paths, check_overlap, check_texts, read_set
+
+CHECKS = (check_ids_and_paths, check_texts, check_overlap)
+
+
+def findings(recipe):
+    sets = [
+        read_set(recipe, Path("data", name), role)
+        for name, role in (("train", TRAIN), ("valid", VALID), ("test", TEST))
+    ]
+    found = [check(sets) for check in CHECKS]
+    return [text for one in found for text in one.problems], [text for one in found for text in one.warnings]
+
+
+def test_good_sets(new_recipe):
+    assert findings(new_recipe) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "parts"),
+    [
+        ("valid/utt2spk", "0 bob", "0 rob", ("data/valid/utt2spk:1: bob-valid-0", "speaker, rob", "rob-bob-valid-0")),
+        ("test/text", "a cab", "a\u200bcab", ("data/test/text:1: cy-test-0: characters that cannot be seen", "U+200B")),
+        ("test/text", "cab", "c▁b", ("data/test/text:1: ", "U+2581", "take them out")),
+        ("test/text", "cab", "Cab", ("lower in data/train/text:1 and upper in data/test/text:1", "in one case")),
+        (
+            "valid/text",
+            "bad",
+            "bad 2",
+            ("data/valid/text: digits that no training text has: '2'", "line 1", "as words"),
+        ),
+        ("test/text", "cab", "deed", ("data/test/text: characters that no training text has: 'e'", "in training, too")),
+    ],
+)
+def test_faults_are_named_with_their_place_and_remedy(new_recipe, edit, name, old, new, parts):
+    edit(new_recipe / "data" / name, old, new)
+    problems, _ = findings(new_recipe)
+    assert problems
+    for part in parts:
+        assert part in problems[0]
+
+
+def test_a_relative_path(new_recipe, edit):
+    wav = str(new_recipe / "data" / "wav" / "cy-test-0.wav")
+    edit(new_recipe / "data" / "test" / "wav.scp", wav, "data/wav/cy-test-0.wav")
+    ((problem,), _) = findings(new_recipe)
+    assert "data/test/wav.scp:1: cy-test-0: data/wav/cy-test-0.wav is a relative path" in problem
+    assert problem.endswith(str(Path("data/wav/cy-test-0.wav").resolve()))
+
+
+def test_an_utterance_in_training_and_test(new_recipe):
+    for name in ("wav.scp", "text", "utt2spk"):
+        path = new_recipe / "data" / "test" / name
+        path.write_text((new_recipe / "data" / "train" / name).read_text() + path.read_text())
+    problems, warnings = findings(new_recipe)
+    assert "data/test (test) and data/train (training) share 2 utterances: ann-train-0, ann-train-1" in problems[0]
+    assert "local/data.sh" in problems[0] and len(problems) == 1
+    assert "data/test has 1 speakers of data/train: ann; fine if this is meant" in warnings[0]
+
+
+def test_a_recording_under_two_names(new_recipe, edit):
+    other = str(new_recipe / "data" / "wav" / "ann-train-1.wav")
+    edit(new_recipe / "data" / "valid" / "wav.scp", str(new_recipe / "data" / "wav" / "bob-valid-0.wav"), other)
+    ((problem,), _) = findings(new_recipe)
+    assert "share 1 recordings: ann-train-1 and bob-valid-0" in problem
+
+
+def test_tables_that_cannot_be_read_are_left_to_validation(new_recipe):
+    (new_recipe / "data" / "test" / "text").write_bytes(b"\xff")
+    (new_recipe / "data" / "valid" / "text").unlink()
+    assert findings(new_recipe) == ([], [])

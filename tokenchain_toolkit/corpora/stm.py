@@ -1,0 +1,152 @@
+"""Transcripts in NIST's STM format, with the conventions of TED-LIUM's release 2.
+
+A line is ``talk channel speaker start end [<label>] words``, times in seconds; ``;;`` begins a comment. What becomes of
+the words follows the data preparation that Kaldi and ESPnet publish for this corpus:
+
+* A line that says ``ignore_time_segment_in_scoring`` (gaps between talkers, other speech) is no utterance.
+* A line that stands twice is taken once.
+* ``word(2)``, the second pronunciation of a word, is ``word``; a name of the utterance in parentheses at the end of the
+  line is none of its words.
+* A word that begins with an apostrophe is joined to the one before it: ``it 's`` is ``it's``. One that comes after such
+  a pair stays alone (``he 'd 've`` is ``he'd 've``).
+
+The marks are no words: silence ``<sil>``, sounds and hesitations (``{NOISE}``, ``{BREATH}``, ``{COUGH}``, ``{SMACK}``,
+``{UH}``, ``{UM}``, also in ``<>`` or ``[]``), and ``<unk>``, which stands for a word that the transcript does not have.
+The published preparation removes ``<sil>`` and keeps the others as symbols, which Kaldi's scoring takes out of what was
+recognised. Here they are all removed, in training and in testing, so that they count for nobody, and a model of a
+corpus without them can read the texts; ``<unk>`` goes with a suffix that belongs to it (``<unk> 's``).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenchain_toolkit.errors import DataError
+
+COMMENT = ";;"
+IGNORED = "ignore_time_segment_in_scoring"
+MIN_FIELDS = 5
+UNKNOWN_WORD = "<unk>"
+LABEL = re.compile(r"<[^<>\s]*>")
+PRONUNCIATION = re.compile(r"\([0-9]\)")
+UTTERANCE_NAME = re.compile(r"\([^ ]*\)$")
+MARK = re.compile(r"<[^<>\s]*>|\{[^{}\s]*\}|\[[^\[\]\s]*\]")
+
+
+@dataclass(frozen=True)
+class StmSegment:
+    """One transcribed stretch of a talk.
+
+    Attributes:
+        talk: Name of the recording.
+        start: Where it begins, in seconds.
+        end: Where it ends, in seconds.
+        text: Its words, without marks.
+        line: Number of the line in the file.
+    """
+
+    talk: str
+    start: float
+    end: float
+    text: str
+    line: int
+
+    @property
+    def utt_id(self) -> str:
+        """``<talk>-<start>-<end>`` in hundredths of a second, as Kaldi names it; begins with the speaker, the talk."""
+        return f"{self.talk}-{round(100 * self.start):07d}-{round(100 * self.end):07d}"
+
+
+def read_stm(path: Path, marks: Counter[str]) -> list[StmSegment]:
+    """Read the segments of one file in its order; those without words have an empty text.
+
+    Args:
+        path: The file.
+        marks: Is told how often each mark was removed.
+
+    Raises:
+        DataError: The file is not UTF-8, or a line is not as it must be; names the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}); unpack the release again") from error
+    segments: list[StmSegment] = []
+    first_line: dict[str, int] = {}
+    seen: set[str] = set()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith(COMMENT) or IGNORED in line.lower() or line in seen:
+            continue
+        seen.add(line)
+        segment = _segment(line, f"{path}:{number}", number, marks)
+        if segment.utt_id in first_line:
+            raise DataError(
+                f"{path}:{number}: the times are those of line {first_line[segment.utt_id]}, and the words are others; "
+                "keep one of the two lines"
+            )
+        first_line[segment.utt_id] = number
+        segments.append(segment)
+    return segments
+
+
+def _segment(line: str, where: str, number: int, marks: Counter[str]) -> StmSegment:
+    """One line.
+
+    Raises:
+        DataError: A field is missing, or a time is none.
+    """
+    fields = line.split()
+    if len(fields) < MIN_FIELDS:
+        raise DataError(
+            f"{where}: {len(fields)} fields, where a line has 'talk channel speaker start end <label> words'; "
+            "mend or remove the line"
+        )
+    try:
+        start, end = (float(field) for field in fields[3:5])
+    except ValueError as error:
+        raise DataError(
+            f"{where}: {fields[3]!r} and {fields[4]!r} should be start and end in seconds; mend or remove the line"
+        ) from error
+    if not 0 <= start < end < float("inf"):
+        raise DataError(f"{where}: from {fields[3]} to {fields[4]} s is no stretch of time; mend or remove the line")
+    has_label = len(fields) > MIN_FIELDS and LABEL.fullmatch(fields[MIN_FIELDS])
+    words = fields[MIN_FIELDS + 1 :] if has_label else fields[MIN_FIELDS:]
+    return StmSegment(fields[0], start, end, plain_text(words, marks), number)
+
+
+def plain_text(words: Sequence[str], marks: Counter[str]) -> str:
+    """The words that were spoken, joined by spaces; see the head of this file.
+
+    Args:
+        words: As they stand in the line.
+        marks: Is told how often each mark was removed.
+    """
+    text = UTTERANCE_NAME.sub("", PRONUNCIATION.sub("", " ".join(words)))
+    spoken = MARK.sub(lambda found: _removed(found[0], marks), text).split()
+    joined = join_suffixes(spoken)
+    marks[UNKNOWN_WORD] += sum(word.startswith(UNKNOWN_WORD) for word in joined)
+    return " ".join(word for word in joined if not word.startswith(UNKNOWN_WORD))
+
+
+def _removed(mark: str, marks: Counter[str]) -> str:
+    """What stands in the place of a mark: a space, but the unknown word itself, which may have a suffix."""
+    if mark == UNKNOWN_WORD:
+        return mark
+    marks[mark] += 1
+    return " "
+
+
+def join_suffixes(words: Sequence[str]) -> list[str]:
+    """Join each word that begins with an apostrophe to the one before it, unless that one was joined itself."""
+    joined: list[str] = []
+    may_join = False
+    for word in words:
+        if word.startswith("'") and may_join:
+            joined[-1] += word
+            may_join = False
+        else:
+            joined.append(word)
+            may_join = True
+    return joined

@@ -1,0 +1,73 @@
+"""The whole check of a recipe's folder, in the order in which a recipe comes into being."""
+
+from pathlib import Path
+
+from tokenchain_toolkit.data.validate import validate_data_dir
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.recipe.commands import recipe_commands
+from tokenchain_toolkit.recipe.configurations import check_configurations
+from tokenchain_toolkit.recipe.findings import Findings
+from tokenchain_toolkit.recipe.layout import can_be_asked, check_layout
+from tokenchain_toolkit.recipe.outputs import check_outputs
+from tokenchain_toolkit.recipe.sets import (
+    RecipeSet,
+    check_ids_and_paths,
+    check_overlap,
+    check_texts,
+    read_set,
+    roles_of,
+)
+
+
+def check_recipe(root: Path, *, num_jobs: int = 2) -> list[Findings]:
+    """Check a recipe; calls its ``run.sh --dry_run`` to learn its sets, and writes nothing but validation's stamps.
+
+    Args:
+        root: Folder of the recipe, which must be the working directory: paths in a recipe are relative to it.
+        num_jobs: Audio files read at the same time.
+
+    Returns:
+        What was found, by respect; of the files alone where these do not let ``run.sh`` say what else there is.
+    """
+    layout = check_layout(root)
+    if not can_be_asked(root):
+        return [layout]
+    try:
+        commands = recipe_commands(root)
+    except DataError as error:
+        layout.problems.append(str(error))
+        return [layout]
+    roles = roles_of(commands)
+    sets = [read_set(root, folder, role) for folder, role in roles.items() if (root / folder).is_dir()]
+    return [
+        layout,
+        check_configurations(root, commands),
+        _check_presence(root, [str(folder) for folder in roles]),
+        _check_data(root, sets, num_jobs=num_jobs),
+        check_ids_and_paths(sets),
+        check_texts(sets),
+        check_overlap(sets),
+        check_outputs(root, commands, roles),
+    ]
+
+
+def _check_presence(root: Path, folders: list[str]) -> Findings:
+    """Every set that run.sh names is there."""
+    found = Findings("Sets")
+    there = ", ".join(sorted(path.parent.name for path in (root / "data").glob("*/wav.scp"))) or "none"
+    for folder in folders:
+        if not (root / folder).is_dir():
+            what = f"{folder} is missing, which run.sh names (data has: {there})"
+            remedy = "let local/data.sh write it and run ./run.sh --stage data --stop_stage data, or mend run.sh"
+            found.problems.append(f"{what}; {remedy}")
+    return found
+
+
+def _check_data(root: Path, sets: list[RecipeSet], *, num_jobs: int) -> Findings:
+    """What validation says of each set."""
+    found = Findings("Data")
+    for one in sets:
+        report = validate_data_dir(root / one.folder, num_jobs=num_jobs)
+        found.problems += report.problems
+        found.warnings += report.warnings
+    return found

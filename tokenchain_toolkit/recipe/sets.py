@@ -1,0 +1,166 @@
+"""Do the sets of a recipe fit each other: ids, paths, characters, and what training and test have in common.
+
+What is wrong within one data directory says ``data/validate.py``; this is what it cannot know of one directory alone,
+and what the recipes ask for beyond it.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenchain_toolkit.data.kaldi import read_rows
+from tokenchain_toolkit.data.validate import TABLES
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.recipe.commands import StageCommand
+from tokenchain_toolkit.recipe.findings import Findings
+from tokenchain_toolkit.text.bpe import SPACE
+
+Row = tuple[int, str, str]  # line number, utt_id, value
+TRAIN, VALID, TEST = "training", "validation", "test"
+EXAMPLES = 3
+JOINERS = "\u200c\u200d"  # which some scripts are written with
+
+
+@dataclass(frozen=True)
+class RecipeSet:
+    """One data directory, what it is for, and the rows of its tables; a table that cannot be read has none."""
+
+    folder: Path
+    role: str
+    wavs: list[Row]
+    texts: list[Row]
+    speakers: list[Row]
+
+
+def roles_of(commands: Sequence[StageCommand]) -> dict[Path, str]:
+    """Data directory -> what it is for, in the order in which the stages name them."""
+    named = {
+        TRAIN: [folder for command in commands for folder in command.options.get("train_data", ())],
+        VALID: [folder for command in commands for folder in command.options.get("valid_data", ())],
+        TEST: [folder for command in commands if command.name == "validate" for folder in command.arguments],
+    }
+    roles: dict[Path, str] = {}
+    for role, folders in named.items():
+        for folder in folders:
+            roles.setdefault(Path(folder), role)
+    return roles
+
+
+def read_set(root: Path, folder: Path, role: str) -> RecipeSet:
+    """Read the tables that can be read; what is wrong with the others, validation says."""
+    tables = []
+    for name in TABLES:
+        try:
+            tables.append([row for row in read_rows(root / folder / name) if row[1]])
+        except DataError:
+            tables.append([])
+    return RecipeSet(folder, role, *tables)
+
+
+def check_ids_and_paths(sets: Sequence[RecipeSet]) -> Findings:
+    """Ids begin with their speaker; paths hold from anywhere."""
+    found = Findings("Ids and paths")
+    for one in sets:
+        for number, utt_id, speaker in one.speakers:
+            if speaker and not utt_id.startswith(speaker):
+                what = f"{one.folder}/utt2spk:{number}: {utt_id}: the id does not begin with its speaker, {speaker}"
+                found.problems.append(f"{what}; name it {speaker}-{utt_id} in all tables")
+        for number, utt_id, path in one.wavs:
+            if path and not Path(path).is_absolute() and not path.endswith("|"):
+                what = f"{one.folder}/wav.scp:{number}: {utt_id}: {path} is a relative path, which holds here alone"
+                found.problems.append(f"{what}; write {Path(path).resolve()}")
+    return found
+
+
+def check_texts(sets: Sequence[RecipeSet]) -> Findings:
+    """One case, no characters that cannot be seen, and none that training has not."""
+    found = Findings("Texts")
+    for one in sets:
+        for number, utt_id, text in one.texts:
+            unseen = sorted(filter(_is_unseen, set(text)))
+            if unseen:
+                named = ", ".join(f"U+{ord(c):04X}" for c in unseen)
+                what = f"{one.folder}/text:{number}: {utt_id}: characters that cannot be seen or stand for a space"
+                found.problems.append(f"{what}: {named}; take them out in local/data.sh")
+    found.problems += _mixed_case(sets)
+    # A text in the other case is one problem, not one for each of its letters.
+    known = {c for one in sets if one.role == TRAIN for _, _, text in one.texts for c in text.lower()}
+    for one in sets:
+        if one.role != TRAIN and known:
+            found.problems += _characters_not_in_training(one, known)
+    return found
+
+
+def _is_unseen(character: str) -> bool:
+    """Is it a control or formatting character that no script needs, or the text units' own sign for a space?"""
+    return character == SPACE or (unicodedata.category(character) in ("Cc", "Cf") and character not in JOINERS)
+
+
+def _mixed_case(sets: Sequence[RecipeSet]) -> Iterator[str]:
+    """Where upper and lower case stand, if both do anywhere."""
+    lower, upper = (_first_with(sets, is_case) for is_case in (str.islower, str.isupper))
+    if lower and upper:
+        what = f"the texts mix cases, lower in {lower} and upper in {upper}, which makes two words of one"
+        yield f"{what}; write all in one case in local/data.sh"
+
+
+def _first_with(sets: Sequence[RecipeSet], is_case: Callable[[str], bool]) -> str | None:
+    """Place of the first text with a letter of this case."""
+    for one in sets:
+        for number, _, text in one.texts:
+            if any(map(is_case, text)):
+                return f"{one.folder}/text:{number}"
+    return None
+
+
+def _characters_not_in_training(one: RecipeSet, known: set[str]) -> Iterator[str]:
+    """Characters of a set that the text units, which are learned from the training set, cannot write."""
+    places: dict[str, list[str]] = {}
+    for number, _, text in one.texts:
+        for character in sorted(character for character in set(text.lower()) - known if not _is_unseen(character)):
+            places.setdefault(character, []).append(f"line {number}")
+    digits = {character: found for character, found in places.items() if character.isdigit()}
+    others = {character: found for character, found in places.items() if not character.isdigit()}
+    for characters, what, remedy in (
+        (digits, "digits", "write numbers as words in local/data.sh, as they are spoken"),
+        (others, "characters", "take them out in local/data.sh, or have them in training, too"),
+    ):
+        if characters:
+            named = " ".join(map(repr, sorted(characters)))
+            lines = ", ".join(next(iter(characters.values()))[:EXAMPLES])
+            yield f"{one.folder}/text: {what} that no training text has: {named} (the first in {lines}); {remedy}"
+
+
+def check_overlap(sets: Sequence[RecipeSet]) -> Findings:
+    """Training, validation and test share no utterance; if training shares speakers with them, that should be meant."""
+    found = Findings("Training, validation and test")
+    for index, one in enumerate(sets):
+        for other in sets[index + 1 :]:
+            if one.role == other.role:
+                continue
+            found.problems += _shared_utterances(one, other)
+            if one.role != TRAIN:
+                continue
+            shared = sorted({row[2] for row in one.speakers} & {row[2] for row in other.speakers} - {""})
+            if shared:
+                what = f"{other.folder} has {len(shared)} speakers of {one.folder}: {_some(shared)}"
+                found.warnings.append(f"{what}; fine if this is meant, else keep all of a speaker in one set")
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names of a list."""
+    return ", ".join(names[:EXAMPLES]) + (" ..." if len(names) > EXAMPLES else "")
+
+
+def _shared_utterances(one: RecipeSet, other: RecipeSet) -> Iterator[str]:
+    """The same ids, or the same recordings, in two sets of different purpose."""
+    ids = sorted({row[1] for row in one.wavs} & {row[1] for row in other.wavs})
+    files = {path: utt_id for _, utt_id, path in other.wavs}
+    recordings = [f"{utt_id} and {files[path]}" for _, utt_id, path in one.wavs if path and path in files]
+    for what, shared in (("utterances", ids), ("recordings", recordings)):
+        if shared:
+            both = f"{other.folder} ({other.role}) and {one.folder} ({one.role})"
+            yield f"{both} share {len(shared)} {what}: {_some(shared)}; take them out of one of them in local/data.sh"
+            return
