@@ -75,6 +75,12 @@ def test_every_model_is_measured_on_batches_that_training_could_have(trainees):
         assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True)), "a step changes the weights"
 
 
+def test_where_time_is_short_utterances_are_cut(trainees):
+    probe = StepProbe(trainees[1], np.full(8, 2000), SIZES, input_layer="conv1d2")
+    found = measure_step(probe, seconds=0.0)
+    assert found.frames == 100 + 6 and found.num_steps == 1
+
+
 def test_a_longer_batch_counts_as_many_operations_for_each_frame(trainees):
     probe = StepProbe(trainees[1], np.full(8, 40), SIZES, input_layer="conv1d2")
     one, four = (probe.flops(probe.batch(count)) / probe.frames(count) for count in (1, 4))
