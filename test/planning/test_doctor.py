@@ -107,7 +107,7 @@ def test_several_tokenizers_need_a_name(filled):
 
 def test_a_set_that_is_not_there_is_named(filled, capsys):
     status, checks, _ = diagnose("--seconds", "0.1", "--train_set", "more")
-    assert status == 1 and checks["probe"] == "fail" and "holds no set more; it has train" in capsys.readouterr().out
+    assert status == 1 and checks["data"] == "fail" and "holds no set more; it has train" in capsys.readouterr().out
 
 
 def test_before_there_are_tokens_durations_and_new_units_tell_whether_ctc_can_spell(filled):

@@ -9,12 +9,13 @@ from tokenchain_toolkit.config.chain import ChainConfig, UnpairedConfig
 from tokenchain_toolkit.config.s2a import S2AConfig, S2AModelConfig
 from tokenchain_toolkit.config.t2s import T2SConfig
 from tokenchain_toolkit.config.tokenizer import CodecConfig, TokenizerConfig
-from tokenchain_toolkit.config.training import DataConfig, TrainingConfig
+from tokenchain_toolkit.config.training import DataConfig, OptimConfig, TrainingConfig
 from tokenchain_toolkit.models.sequences import ctc_frames_needed
 from tokenchain_toolkit.planning.amount import typical_seconds
 from tokenchain_toolkit.planning.estimates import (
+    Epoch,
     describe_stages,
-    epoch_frames,
+    epoch_of,
     frames_at_once,
     tokenizer_stages,
     training_stage,
@@ -74,6 +75,12 @@ def test_every_model_is_measured_on_batches_that_training_could_have(trainees):
         assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True)), "a step changes the weights"
 
 
+def test_where_time_is_short_utterances_are_cut(trainees):
+    probe = StepProbe(trainees[1], np.full(8, 2000), SIZES, input_layer="conv1d2")
+    found = measure_step(probe, seconds=0.0)
+    assert found.frames == 100 + 6 and found.num_steps == 1
+
+
 def test_a_longer_batch_counts_as_many_operations_for_each_frame(trainees):
     probe = StepProbe(trainees[1], np.full(8, 40), SIZES, input_layer="conv1d2")
     one, four = (probe.flops(probe.batch(count)) / probe.frames(count) for count in (1, 4))
@@ -89,13 +96,13 @@ def test_features_are_faster_than_speech():
 
 def test_an_epoch_is_its_padded_batches():
     config = ASRConfig(training=TrainingConfig(batch_frames=1000, max_batch_size=10))
-    assert epoch_frames(np.full(20, 50), config) == 20 * 50
-    assert epoch_frames(np.full(20, 5000), config) == 0, "longer than data.max_frames"
+    assert epoch_of(np.full(20, 50), config) == Epoch(20 * 50, updates=2)
+    assert epoch_of(np.full(20, 5000), config) == Epoch(0, 0), "longer than data.max_frames"
     prompted = ASRConfig(training=config.training, data=DataConfig(max_prompt_frames=10, paired_share=0.5))
-    assert epoch_frames(np.full(20, 50), prompted) == 10 * 60
-    assert epoch_frames(np.full(20, 50), prompted, is_training=False) == 20 * 60
+    assert epoch_of(np.full(20, 50), prompted) == Epoch(10 * 60, updates=1)
+    assert epoch_of(np.full(20, 50), prompted, is_training=False).frames == 20 * 60
     beside = ChainConfig(training=config.training, unpaired=UnpairedConfig(speech_ratio=1.0, text_ratio=0.5))
-    assert epoch_frames(np.full(20, 50), beside) == 2500
+    assert epoch_of(np.full(20, 50), beside).frames == 2500
 
 
 def test_a_run_takes_its_frames_times_its_epochs():
@@ -123,8 +130,16 @@ def test_tokens_take_two_bytes_each():
     assert (extract.stage, extract.seconds) == ("extract_tokens", 2e4) and extract.disk_bytes == 2e6 * 50 * 9 * 2
 
 
+def test_a_run_that_ends_before_its_warmup_does_is_a_warning():
+    frames = np.full(20, 40)  # two batches, five epochs
+    for warmup_steps, status in ((10, OK), (11, WARN)):
+        config = ASRConfig(training=TrainingConfig(**TRAINING), optim=OptimConfig(warmup_steps=warmup_steps))
+        (found, _) = describe_stages([training_stage(MEASURE, config, train_frames=frames, valid_frames=frames)])
+        assert found.status == status and ("10 updates in all" in found.remedy) == (status == WARN)
+
+
 def test_more_than_a_week_is_a_warning():
-    config = ASRConfig(training=TrainingConfig(**TRAINING))
+    config = ASRConfig(training=TrainingConfig(**TRAINING), optim=OptimConfig(warmup_steps=1))
     frames = np.full(20, 40)
     short = training_stage(MEASURE, config, train_frames=frames, valid_frames=frames)
     slow = StepMeasure(**{**vars(MEASURE), "seconds": 1e5})

@@ -18,16 +18,14 @@ import importlib, json, sys
 from pathlib import Path
 from tokenchain_toolkit.tasks.base import BaseTask
 
-commands, losses = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
 checked = BaseTask.checked
 def recorded(self, loss, batch):
-    with (losses / f"{name}.jsonl").open("a") as handle:
+    with (Path(kind) / f"{name}.jsonl").open("a") as handle:
         handle.write(json.dumps([self.global_step, loss.item(), batch.utt_ids]) + "\\n")
     return checked(self, loss, batch)
 BaseTask.checked = recorded
-for name, arguments in commands.items():
-    module = importlib.import_module(f"tokenchain_toolkit.bin.train_{name.partition('-')[0]}")
-    if module.main(arguments):
+for kind, name, arguments in json.loads(Path(sys.argv[1]).read_text()):
+    if importlib.import_module(f"tokenchain_toolkit.bin.train_{name}").main(arguments):
         raise SystemExit(1)
 """
 SIZES = {
@@ -54,33 +52,31 @@ def runs(recipe, tmp_path_factory):
     """Folders of the runs: with one device, with two, and with one in two passes."""
     root = tmp_path_factory.mktemp("devices")
     (root / "runner.py").write_text(RUNNER)
-    models = {"asr": str(root / "whole" / "asr"), "t2s": str(root / "whole" / "t2s")}
+    models = {"asr": root / "whole" / "asr", "t2s": root / "whole" / "t2s"}
 
-    def run(kind, *overrides):
-        folder = root / kind
-        commands = {}
+    def commands_of(kind, *overrides):
+        (root / kind).mkdir()
         for name, sizes in SIZES.items():
             named = models if name == "chain" else {}
             with_text = name in ("asr", "t2s")
             settings = [*COMMON, *sizes, *overrides]
-            commands[name] = recipe.arguments(folder / name, *settings, with_text=with_text, **named)
-        losses = folder / "losses"
-        losses.mkdir(parents=True)
-        (folder / "commands.json").write_text(json.dumps(commands))
-        command = [sys.executable, root / "runner.py", folder / "commands.json", losses]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+            yield kind, name, recipe.arguments(root / kind / name, *settings, with_text=with_text, **named)
+
+    def run(*commands):
+        (root / "commands.json").write_text(json.dumps(commands))
+        command = [sys.executable, root / "runner.py", root / "commands.json"]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stderr
 
-    run("whole")
-    run("devices", "training.devices=2", "training.strategy=ddp")
-    run("passes", "training.device_frames=65")
+    run(*commands_of("whole"), *commands_of("passes", "training.device_frames=65"))
+    run(*commands_of("devices", "training.devices=2", "training.strategy=ddp"))
     return root
 
 
 def steps_of(root, kind, name):
     """Loss of each update, the mean over its shares, and the utterances that took part."""
     losses, heard = defaultdict(list), defaultdict(list)
-    for line in (root / kind / "losses" / f"{name}.jsonl").read_text().splitlines():
+    for line in (root / kind / f"{name}.jsonl").read_text().splitlines():
         step, loss, utt_ids = json.loads(line)
         losses[step].append(loss)
         heard[step] += utt_ids

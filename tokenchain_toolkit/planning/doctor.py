@@ -201,33 +201,40 @@ def _measure_and_reckon(options: DoctorOptions, settings: Settings, dump: Path |
     """The probe, and what follows from it for each stage."""
     try:
         speech = _speech(options, settings, dump, found)
-        if speech is None:
-            remedy = "give --hours, or run this again when data/ is there"
-            found.findings.append(Finding("estimates", WARN, "the amount of data is not known", remedy))
-            return
-        sizes = speech.sizes
-        share = options.seconds / (2 + len(settings.chains) + (settings.s2a is not None) + 1)
-        device = "cuda" if find_gpus() else "cpu"
-        found.extraction = measure_extraction(settings.tokenizer, device=device, seconds=share)
-        found.stages += tokenizer_stages(
-            settings.tokenizer,
-            found.extraction,
-            train_seconds=float(speech.train.sum()) / sizes.frame_rate,
-            all_seconds=speech.all_seconds,
-            sizes=sizes,
-        )
-        for trainee in _trainees(settings, sizes):
-            on_frames = trainee.name == "s2a"
-            train, valid = (speech.train, speech.valid) if on_frames else (speech.train_units, speech.valid_units)
-            probe = StepProbe(trainee, train, sizes, input_layer=settings.asr.model.input_layer)
-            found.steps.append(measure_step(probe, seconds=share))
-            found.stages.append(training_stage(found.steps[-1], trainee.config, train_frames=train, valid_frames=valid))
-        found.findings.append(
-            Finding("estimates", OK, f"for {speech.name}, on one device of this machine, extrapolated from the probe")
-        )
-        found.findings += describe_stages(found.stages)
     except TokenChainError as error:
-        found.findings.append(Finding("probe", FAIL, str(error)))
+        found.findings.append(Finding("estimates", FAIL, str(error)))
+        return
+    if speech is None:
+        remedy = "give --hours, or run this again when data/ is there"
+        found.findings.append(Finding("estimates", WARN, "the amount of data is not known", remedy))
+        return
+    share = options.seconds / (3 + len(settings.chains) + (settings.s2a is not None))
+    _reckon_tokens(settings, speech, share, found)
+    for trainee in _trainees(settings, speech.sizes):
+        on_frames = trainee.name == "s2a"
+        train, valid = (speech.train, speech.valid) if on_frames else (speech.train_units, speech.valid_units)
+        probe = StepProbe(trainee, train, speech.sizes, input_layer=settings.asr.model.input_layer)
+        found.steps.append(measure_step(probe, seconds=share))
+        found.stages.append(training_stage(found.steps[-1], trainee.config, train_frames=train, valid_frames=valid))
+    basis = f"for {speech.name}, on one device of this machine, extrapolated from the probe"
+    found.findings += [Finding("estimates", OK, basis), *describe_stages(found.stages)]
+
+
+def _reckon_tokens(settings: Settings, speech: ExpectedSpeech, seconds: float, found: Diagnosis) -> None:
+    """Time and disk of the tokenizer's stages, unless its pretrained models cannot be loaded."""
+    device = "cuda" if find_gpus() else "cpu"
+    try:
+        found.extraction = measure_extraction(settings.tokenizer, device=device, seconds=seconds)
+    except TokenChainError as error:
+        found.findings.append(Finding("tokenizer", FAIL, str(error)))
+        return
+    found.stages += tokenizer_stages(
+        settings.tokenizer,
+        found.extraction,
+        train_seconds=float(speech.train.sum()) / speech.sizes.frame_rate,
+        all_seconds=speech.all_seconds,
+        sizes=speech.sizes,
+    )
 
 
 def _speech(options: DoctorOptions, settings: Settings, dump: Path | None, found: Diagnosis) -> ExpectedSpeech | None:

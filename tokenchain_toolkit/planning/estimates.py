@@ -9,7 +9,7 @@ from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.config.tokenizer import TokenizerConfig
 from tokenchain_toolkit.config.training import CommonConfig
 from tokenchain_toolkit.data.batching import make_batches
-from tokenchain_toolkit.planning.findings import OK, WARN, Finding, about_bytes, about_time
+from tokenchain_toolkit.planning.findings import OK, WARN, Finding, about, about_bytes, about_time
 from tokenchain_toolkit.planning.probe import FLOAT_BYTES, ExtractionMeasure, StepMeasure
 from tokenchain_toolkit.planning.recipe import TokenSizes
 
@@ -31,6 +31,7 @@ class StageEstimate:
         disk_bytes: What it leaves behind.
         memory_bytes: Main memory, or that of a GPU where the stage runs on one.
         basis: What the figures rest on.
+        fault: What is odd about its settings, given the data; empty where nothing is.
     """
 
     stage: str
@@ -38,6 +39,15 @@ class StageEstimate:
     disk_bytes: int
     memory_bytes: int
     basis: str
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over a set: padded frames, prompts included, and batches, which in training are updates."""
+
+    frames: int
+    updates: int
 
 
 def tokenizer_stages(
@@ -55,7 +65,7 @@ def tokenizer_stages(
     most = config.semantic.kmeans.max_frames / sizes.frame_rate
     heard = min(train_seconds, most) if config.semantic.kmeans.max_frames else train_seconds
     columns = 1 + (sizes.num_quantizers if config.codec.enabled else 0)
-    basis = f"{measure.what} at {measure.speed:,.3g} seconds of audio a second, one process"
+    basis = f"{measure.what}, {about(measure.speed, 'seconds of audio a second')}, one process"
     memory = round(config.semantic.kmeans.memory_gb * 1e9)
     found = [
         StageEstimate("extract_tokens", all_seconds / measure.speed, _dump_bytes(all_seconds, sizes, columns), 0, basis)
@@ -82,25 +92,26 @@ def training_stage(
         valid_frames: Those of every validation utterance.
     """
     training = config.training
-    train = epoch_frames(train_frames, config)
-    valid = epoch_frames(valid_frames, config, is_training=False)
-    seconds = training.max_epochs * (train + VALIDATION_SHARE * valid) * measure.seconds_per_frame
+    train, valid = epoch_of(train_frames, config), epoch_of(valid_frames, config, is_training=False)
+    seconds = training.max_epochs * (train.frames + VALIDATION_SHARE * valid.frames) * measure.seconds_per_frame
     num_checkpoints = max(training.average_best, 1) + 1
     weights = measure.num_parameters * FLOAT_BYTES
+    epochs = "1 epoch" if training.max_epochs == 1 else f"{training.max_epochs} epochs"
     return StageEstimate(
         stage=f"train_{measure.name}",
         seconds=seconds,
         disk_bytes=num_checkpoints * measure.num_parameters * CHECKPOINT_BYTES + weights,
         memory_bytes=measure.memory(frames_at_once(config, num_devices=1)),
+        fault=warmup_fault(config, train.updates * training.max_epochs),
         basis=(
-            f"{training.max_epochs} epochs; a step of {measure.frames:,} frames took {measure.seconds:.3g} s "
-            f"({measure.device}, {measure.precision}, median of {measure.num_steps})"
+            f"{epochs}; a step of {measure.frames:,} frames took {measure.seconds:.3g} s ({measure.device}, "
+            f"{measure.precision}, median of {measure.num_steps})"
         ),
     )
 
 
-def epoch_frames(frames: np.ndarray, config: CommonConfig, *, is_training: bool = True) -> int:
-    """Padded frames, prompts included, of one pass over a set.
+def epoch_of(frames: np.ndarray, config: CommonConfig, *, is_training: bool = True) -> Epoch:
+    """One pass over a set.
 
     Args:
         frames: Semantic frames of every utterance.
@@ -111,7 +122,7 @@ def epoch_frames(frames: np.ndarray, config: CommonConfig, *, is_training: bool 
     if is_training:
         used = used[: round(config.data.paired_share * len(used))]
     if not len(used):
-        return 0
+        return Epoch(0, 0)
     lengths = used + config.data.max_prompt_frames
     training = config.training
     batches = make_batches(
@@ -120,7 +131,15 @@ def epoch_frames(frames: np.ndarray, config: CommonConfig, *, is_training: bool 
     padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
     if is_training and isinstance(config, ChainConfig):
         padded = round(padded * (1 + config.unpaired.speech_ratio + config.unpaired.text_ratio))
-    return padded
+    return Epoch(padded, len(batches))
+
+
+def warmup_fault(config: CommonConfig, updates: int) -> str:
+    """What is wrong if a whole run has fewer updates than the learning rate takes to rise; empty otherwise."""
+    if updates >= config.optim.warmup_steps:
+        return ""
+    warmup = f"optim.warmup_steps={config.optim.warmup_steps}"
+    return f"{updates:,} updates in all, and {warmup}: the learning rate never gets to its peak"
 
 
 def frames_at_once(config: CommonConfig, *, num_devices: int) -> int:
@@ -134,9 +153,10 @@ def describe_stages(stages: Sequence[StageEstimate]) -> list[Finding]:
     found = []
     for each in stages:
         text = f"{about_time(each.seconds)}, disk {about_bytes(each.disk_bytes)} ({each.basis})"
-        is_long = each.seconds > LONG_SECONDS
-        remedy = "that is more than a week: use a GPU, or smaller settings" if is_long else ""
-        found.append(Finding(each.stage, WARN if is_long else OK, text, remedy))
+        remedies = ["that is more than a week: use a GPU, or smaller settings"] if each.seconds > LONG_SECONDS else []
+        if each.fault:
+            remedies.append(f"{each.fault}: lower optim.warmup_steps or training.batch_frames, or train for longer")
+        found.append(Finding(each.stage, WARN if remedies else OK, text, "; ".join(remedies)))
     time, disk = sum(each.seconds for each in stages), sum(each.disk_bytes for each in stages)
     text = f"{about_time(time)}, disk {about_bytes(disk)}; decoding, synthesis and scoring are not in it"
     found.append(Finding("sum of these", OK, text))

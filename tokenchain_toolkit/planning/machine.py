@@ -70,7 +70,7 @@ def check_memory(check: str, available: int, needed: dict[str, int], remedies: d
     if not needed:
         return Finding(check, OK, found)
     stage = max(needed, key=needed.__getitem__)
-    found += f"; {stage} needs {about_bytes(needed[stage])} at most"
+    found += f"; {stage} needs {about_bytes(needed[stage])}"
     if needed[stage] <= (1 - SPARE) * available:
         return Finding(check, OK, found)
     return Finding(check, WARN, found, remedies.get(stage, ""))

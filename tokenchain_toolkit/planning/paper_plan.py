@@ -17,7 +17,7 @@ from tokenchain_toolkit.config.s2a import S2AConfig
 from tokenchain_toolkit.config.t2s import T2SConfig
 from tokenchain_toolkit.config.training import CommonConfig
 from tokenchain_toolkit.planning.amount import typical_seconds
-from tokenchain_toolkit.planning.estimates import epoch_frames, frames_at_once
+from tokenchain_toolkit.planning.estimates import epoch_of, frames_at_once, warmup_fault
 from tokenchain_toolkit.planning.probe import TRAINED_BYTES, StepMeasure, StepProbe, measure_step
 from tokenchain_toolkit.planning.recipe import TokenSizes
 from tokenchain_toolkit.planning.trainees import Trainee, asr_trainee, chain_trainee, s2a_trainee, t2s_trainee
@@ -111,6 +111,7 @@ class Plan:
         updates: Of an epoch.
         flops: Operations of the whole run.
         placements: By number of GPUs.
+        fault: What is odd about the settings, given the data; empty where nothing is.
     """
 
     model: str
@@ -119,6 +120,7 @@ class Plan:
     updates: int
     flops: float
     placements: list[Placement]
+    fault: str = ""
 
 
 def load_paper_settings(conf: Path) -> PaperSettings:
@@ -206,12 +208,11 @@ def _plan(
 ) -> Plan:
     assert measure.flops is not None
     config = settings.of(measure.name)
-    frames = epoch_frames(_frames(corpus, _sizes(corpus).frame_rate), config)
-    epochs = config.training.max_epochs
+    epoch, epochs = epoch_of(_frames(corpus, _sizes(corpus).frame_rate), config), config.training.max_epochs
     placements = []
     for count in num_gpus:
         rate = speed.tflops * 1e12 * count * (speed.scaling if count > 1 else 1.0)
-        hours = frames * measure.flops / rate / 3600
+        hours = epoch.frames * measure.flops / rate / 3600
         at_once = frames_at_once(config, num_devices=count)
         placements.append(
             Placement(
@@ -226,9 +227,10 @@ def _plan(
         measure.name,
         corpus.name,
         epochs,
-        updates=-(-frames // config.training.batch_frames),
-        flops=frames * measure.flops * epochs,
+        updates=epoch.updates,
+        flops=epoch.frames * measure.flops * epochs,
         placements=placements,
+        fault=warmup_fault(config, epoch.updates * epochs),
     )
 
 

@@ -19,7 +19,7 @@ def measured_table(measures: Sequence[StepMeasure]) -> str:
                 NAMES[each.name],
                 f"{each.num_parameters / 1e6:.0f} M",
                 f"{each.frames:,}",
-                f"{each.seconds:.2g} ({each.num_steps} steps)",
+                f"{each.seconds:.2g} (median of {each.num_steps})",
                 f"{each.flops / 1e9:.2g}",
                 f"{each.flops / each.seconds_per_frame / 1e9:,.3g}",
                 f"{each.device}, {each.precision}",
@@ -36,7 +36,8 @@ def plan_table(plans: Sequence[Plan]) -> str:
     for plan in plans:
         cells = [plan.corpus, NAMES[plan.model], str(plan.epochs), f"{plan.updates:,}", f"{plan.flops / 1e18:.2g}"]
         rows.append((*cells, *(_placed(placement) for placement in plan.placements)))
-    return aligned(rows)
+    faults = [f"{plan.corpus}, {NAMES[plan.model]}: {plan.fault}" for plan in plans if plan.fault]
+    return "\n".join([aligned(rows), *faults])
 
 
 def basis(speeds: Sequence[Speed], gpu_gb: float) -> str:
@@ -44,18 +45,18 @@ def basis(speeds: Sequence[Speed], gpu_gb: float) -> str:
     measured = [speed for speed in speeds if speed.is_measured]
     first = speeds[0]
     if measured:
-        rate = f"measured on this GPU: {', '.join(f'{speed.tflops:.3g}' for speed in speeds)} TFLOP a second"
+        rate = f"measured: on this GPU: {', '.join(f'{speed.tflops:.3g}' for speed in speeds)} TFLOP a second"
     else:
-        rate = f"assumed: {first.tflops:g} TFLOP a second on each GPU, for these models and not at its peak (--tflops)"
+        rate = f"assumed:  {first.tflops:g} TFLOP a second on each GPU, for these models and not at its peak (--tflops)"
     return "\n".join(
         (
             "measured: time and memory of steps on random batches, the table above",
             "counted:  operations of matrix products, convolutions and attention of those steps, forward and backward",
             f"{rate}; {first.scaling:.0%} of it on each of several GPUs (--scaling, assumed)",
             "reckoned: all else, by frames, padding and epochs; lengths as in LibriSpeech, scaled to the corpus's mean",
-            "memory:   of a GPU that takes its share in one pass, from what was kept here. Where it is above",
-            f"          {gpu_gb:g} GB (--gpu_memory), the training.device_frames in brackets make it fit. Of a CPU it",
-            "          is measured in float32 and of with attention that is not fused: a GPU needs about half, or less",
+            "memory:   of a GPU that takes its share in one pass, from what was kept here; measured on a CPU it counts",
+            "          matrices of attention that a GPU does not keep, and is an upper bound. Where it is above",
+            f"          {gpu_gb:g} GB (--gpu_memory), the training.device_frames in brackets make it fit",
             "left out: extraction of tokens, validation, decoding, synthesis; a comparison takes two chain runs",
         )
     )

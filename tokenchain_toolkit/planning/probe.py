@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from tokenchain_toolkit.config.tokenizer import TokenizerConfig
-from tokenchain_toolkit.config.training import TrainingConfig
 from tokenchain_toolkit.features.interface import build_features
 from tokenchain_toolkit.models.asr import count_parameters
 from tokenchain_toolkit.models.batch import TokenBatch
@@ -23,6 +22,7 @@ from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, load_codec
 
 CPU = "CPU"
 NOISE_SECONDS = 10
+SHORT_FRAMES = 100
 FLOAT_BYTES = 4
 # Weights, gradients, and the two moments of Adam, in float32.
 TRAINED_BYTES = 4 * FLOAT_BYTES
@@ -98,19 +98,20 @@ class StepProbe:
         learned = [parameter for parameter in trainee.module.parameters() if parameter.requires_grad]
         self.optimizer = build_optimizer(trainee.config.optim, learned)
 
-    def batch(self, num_utts: int) -> TokenBatch:
-        """So many utterances of about the median length."""
-        chosen, data = self._middle(num_utts), self.trainee.config.data
+    def batch(self, num_utts: int, *, longest: int | None = None) -> TokenBatch:
+        """So many utterances of about the median length, cut to at most so many frames."""
+        chosen, data = self._middle(num_utts, longest), self.trainee.config.data
         return random_batch(chosen, self.sizes, data, input_layer=self.input_layer).to(self.device)
 
-    def frames(self, num_utts: int) -> int:
+    def frames(self, num_utts: int, *, longest: int | None = None) -> int:
         """Frames of that batch as training counts them."""
-        return (int(self._middle(num_utts).max()) + self.trainee.config.data.max_prompt_frames) * num_utts
+        return (int(self._middle(num_utts, longest).max()) + self.trainee.config.data.max_prompt_frames) * num_utts
 
-    def _middle(self, num_utts: int) -> np.ndarray:
+    def _middle(self, num_utts: int, longest: int | None) -> np.ndarray:
         """Lengths of so many utterances around the median."""
         first = max((len(self.lengths) - num_utts) // 2, 0)
-        return self.lengths[first : first + num_utts]
+        chosen = self.lengths[first : first + num_utts]
+        return chosen if longest is None else np.minimum(chosen, longest)
 
     def step(self, batch: TokenBatch) -> float:
         """One whole step; gives its seconds."""
@@ -126,13 +127,12 @@ class StepProbe:
         self._wait()
         return time.perf_counter() - started
 
-    def kept_bytes(self, batch: TokenBatch) -> int:
-        """What a step keeps for its backward pass; on a GPU, what it needs at its peak beside the weights."""
+    def step_and_memory(self, batch: TokenBatch) -> tuple[float, int]:
+        """A step's seconds, and the bytes that it keeps for its backward pass; on a GPU all but the weights."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated()
-            self.step(batch)
-            return torch.cuda.max_memory_allocated() - before
+            return self.step(batch), torch.cuda.max_memory_allocated() - before
         weights = {parameter.untyped_storage().data_ptr() for parameter in self.trainee.module.parameters()}
         kept: dict[int, int] = {}
 
@@ -143,8 +143,8 @@ class StepProbe:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            self.step(batch)
-        return sum(kept.values())
+            seconds = self.step(batch)
+        return seconds, sum(kept.values())
 
     def flops(self, batch: TokenBatch) -> int:
         """Operations of a step, with attention as the matrix products that it is made of."""
@@ -165,44 +165,56 @@ def measure_step(probe: StepProbe, *, seconds: float, count_flops: bool = False)
 
     Args:
         probe: Of the model.
-        seconds: Time to spend; a large model on a slow machine takes longer, since one step is always taken.
-        count_flops: Count operations too, which takes another step.
+        seconds: Time to spend, about; three steps are taken in any case, two of them short.
+        count_flops: Count operations too, which takes a whole step.
     """
     ends = time.monotonic() + seconds
-    single = probe.batch(1)
-    # The first step makes the optimiser's state.
-    flops = probe.flops(single) if count_flops else probe.step(single)
-    kept = probe.kept_bytes(single) / probe.frames(1)
-    num_utts, taken = 1, probe.step(single)
-    training, batch = probe.trainee.config.training, single
-    while _may_grow(probe, training, 2 * num_utts) and time.monotonic() + 6 * taken < ends:
+    flops = probe.flops(probe.batch(1)) / probe.frames(1) if count_flops else None
+    longest, num_utts = _affordable_frames(probe, ends), 1
+    batch = probe.batch(1, longest=longest)
+    taken, kept = probe.step_and_memory(batch)
+    while longest is None and _may_grow(probe, 2 * num_utts) and time.monotonic() + 4 * taken < ends:
         try:
-            batch = probe.batch(2 * num_utts)
-            kept = probe.kept_bytes(batch) / probe.frames(2 * num_utts)
-            taken = probe.step(batch)
-            num_utts *= 2
+            larger = probe.batch(2 * num_utts)
+            taken, kept = probe.step_and_memory(larger)
         except torch.cuda.OutOfMemoryError:
             probe.optimizer.zero_grad()
-            batch = probe.batch(num_utts)
             break
+        batch, num_utts = larger, 2 * num_utts
     times = [taken]
     while time.monotonic() + taken < ends:
         times.append(probe.step(batch))
+    frames = probe.frames(num_utts, longest=longest)
     return StepMeasure(
         name=probe.trainee.name,
         device=_device_name(probe.device),
         precision=probe.precision,
         num_parameters=count_parameters(probe.trainee.module),
         num_steps=len(times),
-        frames=probe.frames(num_utts),
+        frames=frames,
         seconds=float(np.median(times)),
-        kept_bytes=kept,
-        flops=flops / probe.frames(1) if count_flops else None,
+        kept_bytes=kept / frames,
+        flops=flops,
     )
 
 
-def _may_grow(probe: StepProbe, training: TrainingConfig, num_utts: int) -> bool:
+def _affordable_frames(probe: StepProbe, ends: float) -> int | None:
+    """How many frames of an utterance a step can have in the time that is left; None for a whole one.
+
+    Takes two steps on a short one, the first of which makes the optimiser's state.
+    """
+    short = probe.batch(1, longest=SHORT_FRAMES)
+    probe.step(short)
+    taken = probe.step(short)
+    affordable = (ends - time.monotonic()) / taken * probe.frames(1, longest=SHORT_FRAMES)
+    if affordable >= probe.frames(1):
+        return None
+    return max(int(affordable) - probe.trainee.config.data.max_prompt_frames, SHORT_FRAMES)
+
+
+def _may_grow(probe: StepProbe, num_utts: int) -> bool:
     """Whether a batch of so many utterances is one that training could have."""
+    training = probe.trainee.config.training
     fits = num_utts <= min(training.max_batch_size, len(probe.lengths))
     return fits and probe.frames(num_utts) <= training.batch_frames
 

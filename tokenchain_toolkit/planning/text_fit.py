@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tokenchain_toolkit.config.load import config_dict
 from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.data.corpus import load_corpus
 from tokenchain_toolkit.data.kaldi import read_table
@@ -55,13 +56,7 @@ def try_text_units(text: Path, config: BPEConfig) -> TextTokenizer:
     """
     texts = list(read_table(text).values())
     with tempfile.TemporaryDirectory() as folder:
-        return train_bpe(
-            texts[:: len(texts) // MOST_TEXTS + 1],
-            Path(folder),
-            vocab_size=config.vocab_size,
-            model_type=config.model_type,
-            normaliser=config.normaliser,
-        )
+        return train_bpe(texts[:: len(texts) // MOST_TEXTS + 1], Path(folder), **config_dict(config))
 
 
 def ctc_of_dump(

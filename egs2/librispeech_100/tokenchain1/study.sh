@@ -1,0 +1,1 @@
+../../TEMPLATE/tokenchain1/study.sh
