@@ -67,16 +67,10 @@ def synthesize_dump(  # noqa: PLR0913
         raise DataError("S2A needs acoustic prompts: name a dump with acoustic codes by --prompt_dump")
     _check_tokenizers(tokenizer, dump, s2a, prompt_dump)
     wanted = _spread_over(read_dump(dump).utt_ids, max_utts)
-    size = shard_size(len(wanted))
-    shards = []
-    for start in range(0, len(wanted), size):
-        name = f"{start // size:05d}"
-        arguments: dict[str, Any] = {"tokenizer": str(tokenizer), "dump": str(dump), "data": str(data), "out": str(out)}
-        arguments |= {"s2a": str(s2a) if s2a else None, "prompt_dump": str(prompt_dump) if prompt_dump else None}
-        arguments |= {"indices": wanted[start : start + size], "name": name, "config": config_dict(config)}
-        arguments |= {"num_threads": threads_per_job(workers), "device": device}
-        outputs = (f"wav.{name}.scp", *([f"{PROMPTS}.{name}"] if s2a else []))
-        shards.append(Shard(name=name, arguments=arguments, outputs=outputs))
+    common: dict[str, Any] = {"tokenizer": str(tokenizer), "dump": str(dump), "data": str(data), "out": str(out)}
+    common |= {"s2a": str(s2a) if s2a else None, "prompt_dump": str(prompt_dump) if prompt_dump else None}
+    common |= {"config": config_dict(config), "num_threads": threads_per_job(workers), "device": device}
+    shards = _shards(wanted, common)
     run_shards(synthesize_shard, shards, folder=out, workers=workers)
     wavs = join_tables(out, [shard.outputs[0] for shard in shards])
     table = read_data_dir(data)
@@ -90,6 +84,18 @@ def synthesize_dump(  # noqa: PLR0913
         write_table(out / PROMPTS, join_tables(out, [shard.outputs[1] for shard in shards]))
         quantizers = read_manifest(s2a / "manifest.json")["acoustic"]["num_quantizers"]
         LOG.info("%s: %d network passes per batch", out, num_passes(config, num_quantizers=quantizers))
+
+
+def _shards(wanted: list[int], common: dict[str, Any]) -> list[Shard]:
+    """The utterances in pieces for jobs, each with the arguments that all have in common."""
+    size = shard_size(len(wanted))
+    shards = []
+    for start in range(0, len(wanted), size):
+        name = f"{start // size:05d}"
+        outputs = (f"wav.{name}.scp", *([f"{PROMPTS}.{name}"] if common["s2a"] else []))
+        arguments = {**common, "indices": wanted[start : start + size], "name": name}
+        shards.append(Shard(name=name, arguments=arguments, outputs=outputs))
+    return shards
 
 
 def synthesize_shard(  # noqa: PLR0913
