@@ -167,16 +167,21 @@ def _on_the_same_utterances(rungs: Sequence[Rung], measured: Measured) -> tuple[
     left_out: dict[str, dict[str, str]] = {}
     for metric, found in measured.items():
         shared = set.intersection(*(set(each.totals) for each in found))
-        reasons = {
-            utt_id: f"{rung.name}: {why}"
-            for rung, each in zip(rungs, found, strict=True)
-            for utt_id, why in each.left_out.items()
-        }
-        if reasons:
-            left_out[metric] = reasons
+        unjudged = set.union(*(set(each.left_out) for each in found)) - shared
+        if unjudged:
+            left_out[metric] = {utt_id: _reason(utt_id, rungs, found) for utt_id in sorted(unjudged)}
         if shared:
             kept[metric] = [each.of(shared) for each in found]
     return kept, left_out
+
+
+def _reason(utt_id: str, rungs: Sequence[Rung], found: Sequence[Measurement]) -> str:
+    """Why an utterance is left out: at the first rung that could not be judged, or in the same way at all of them."""
+    reasons = {
+        rung.name: each.left_out[utt_id] for rung, each in zip(rungs, found, strict=True) if utt_id in each.left_out
+    }
+    name, why = next(iter(reasons.items()))
+    return why if len(reasons) == len(rungs) and len(set(reasons.values())) == 1 else f"{name}: {why}"
 
 
 def _figures(place: int, rungs: Sequence[Rung], measured: Measured) -> dict[str, Any]:

@@ -18,7 +18,7 @@ STEPS = {
     S2A: "S2A from true tokens",
 }
 MODULES = {CODEC: "codec", S2A: "S2A"}
-HEADS = {"similarity": "Similarity to the prompt", NO_GOOD_OR_BAD: "Similarity to another", SHARE: "Nearer, percent"}
+HEADS = {"similarity": "Similarity to the prompt", NO_GOOD_OR_BAD: "to another speaker", SHARE: "Nearer to the prompt"}
 
 
 @dataclass(frozen=True)
@@ -154,10 +154,13 @@ def _notes(ladder: Mapping[str, Any]) -> list[str]:
     for metric in ladder["metrics"]:
         models.setdefault(str(ladder["settings"][metric]["model"]), []).append(metric)
     notes = [f"{', '.join(map(_head, metrics))}: {model}." for model, metrics in models.items()]
+    metrics_by_reasons: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for metric, reasons in ladder["left_out"].items():
-        first = next(iter(sorted(reasons.items())))
+        metrics_by_reasons.setdefault(tuple(sorted(reasons.items())), []).append(metric)
+    for left_out, metrics in metrics_by_reasons.items():
         notes.append(
-            f"{_head(metric)}: {len(reasons)} utterances could not be judged at every rung, first {': '.join(first)}."
+            f"{', '.join(map(_head, metrics))}: without {len(left_out)} utterances, which could not be judged at every "
+            f"step; the first is {left_out[0][0]} ({left_out[0][1]})."
         )
     return notes + [f"Without {name}: {why}." for name, why in ladder["not_measured"].items()]
 
