@@ -25,7 +25,13 @@ def parts(tmp_path_factory, recipe):
     import torch
 
     from tokenchain_toolkit.bin import convert_units, extract_tokens, learn_units
-    from tokenchain_toolkit.config.tokenizer import CodecConfig, KmeansConfig, SemanticConfig, TokenizerConfig
+    from tokenchain_toolkit.config.tokenizer import (
+        CodecConfig,
+        HeadConfig,
+        KmeansConfig,
+        SemanticConfig,
+        TokenizerConfig,
+    )
     from tokenchain_toolkit.data.kaldi import write_data_dir
     from tokenchain_toolkit.data.manifest import read_manifest
     from tokenchain_toolkit.inference.model_folder import SavedModel, build_model, save_model
@@ -43,7 +49,10 @@ def parts(tmp_path_factory, recipe):
         soundfile.write(wavs[utt_id], hum({"a": 110, "b": 190}[speaker], 0.6 + 0.1 * index, index), RATE)
     texts = dict(zip(wavs, ("abc", "cab de", "ea", "bad", "deed", "dab"), strict=True))
     write_data_dir(root / "data", wavs=wavs, texts=texts, speakers=speakers)
-    codec = CodecConfig(num_mels=40, num_quantizers=2, codebook_size=16, iterations=3, griffin_lim_iterations=4)
+    head = HeadConfig(steps=3, hidden_dim=8, num_layers=1, batch_size=2)
+    codec = CodecConfig(
+        num_mels=40, num_quantizers=2, codebook_size=16, iterations=3, griffin_lim_iterations=4, head=head
+    )
     config = TokenizerConfig(semantic=SemanticConfig(kmeans=KmeansConfig(num_clusters=12, iterations=3)), codec=codec)
     learn_tokenizer(config, wavs, root / "tokenizer")
     folders = {name: root / name for name in ("data", "tokenizer", "dump", "units", "dump_units")}
