@@ -68,15 +68,14 @@ def synthesize_dump(  # noqa: PLR0913
     _check_tokenizers(tokenizer, dump, s2a, prompt_dump)
     wanted = _spread_over(read_dump(dump).utt_ids, max_utts)
     size = shard_size(len(wanted))
+    shared: dict[str, Any] = {"tokenizer": str(tokenizer), "dump": str(dump), "data": str(data), "out": str(out)}
+    shared |= {"s2a": str(s2a) if s2a else None, "prompt_dump": str(prompt_dump) if prompt_dump else None}
+    shared |= {"config": config_dict(config), "num_threads": threads_per_job(workers), "device": device}
     shards = []
     for start in range(0, len(wanted), size):
         name = f"{start // size:05d}"
-        arguments: dict[str, Any] = {"tokenizer": str(tokenizer), "dump": str(dump), "data": str(data), "out": str(out)}
-        arguments |= {"s2a": str(s2a) if s2a else None, "prompt_dump": str(prompt_dump) if prompt_dump else None}
-        arguments |= {"indices": wanted[start : start + size], "name": name, "config": config_dict(config)}
-        arguments |= {"num_threads": threads_per_job(workers), "device": device}
         outputs = (f"wav.{name}.scp", *([f"{PROMPTS}.{name}"] if s2a else []))
-        shards.append(Shard(name=name, arguments=arguments, outputs=outputs))
+        shards.append(Shard(name, {**shared, "indices": wanted[start : start + size], "name": name}, outputs))
     run_shards(synthesize_shard, shards, folder=out, workers=workers)
     wavs = join_tables(out, [shard.outputs[0] for shard in shards])
     table = read_data_dir(data)
