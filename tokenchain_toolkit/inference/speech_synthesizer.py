@@ -44,7 +44,7 @@ class SpeechSynthesizer:
 
     @classmethod
     def load(
-        cls, tokenizer: Path, s2a: Path, *, config: S2ADecodingConfig | None = None, device: str = "cpu"
+        cls, tokenizer: str | Path, s2a: str | Path, *, config: S2ADecodingConfig | None = None, device: str = "cpu"
     ) -> "SpeechSynthesizer":
         """Load both from their folders.
 
