@@ -13,7 +13,7 @@ from tokenchain_toolkit.tokenizers import head_training
 from tokenchain_toolkit.tokenizers.head_training import HeadExample, train_head
 from tokenchain_toolkit.tokenizers.spectral_rvq import HEAD, SpectralRvq, load_spectral_rvq, new_head, save_head
 
-CONFIG = HeadConfig(steps=60, hidden_dim=32, num_layers=2, batch_size=4, segment_frames=20, lr=5e-3)
+CONFIG = HeadConfig(steps=120, hidden_dim=32, num_layers=2, batch_size=4, segment_frames=20, lr=5e-3)
 
 
 @pytest.fixture(scope="module")
