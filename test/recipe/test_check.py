@@ -52,6 +52,13 @@ def test_problems_of_all_respects_are_listed_at_once(new_recipe, shown, edit):
     assert "6 problems, listed above" in lines[-1]
 
 
+def test_characters_that_the_text_units_are_told_to_have(new_recipe, shown, edit):
+    edit(new_recipe / "data" / "test" / "text", "a cab", "a 3")
+    assert shown()[0] == 1
+    edit(new_recipe / "conf" / "bpe.yaml", "model_type: char", 'model_type: char\nrequired_characters: "3"')
+    assert shown()[0] == 0
+
+
 def test_many_lines_of_one_respect_are_cut_short(new_recipe, shown):
     for name in ("train", "valid", "test"):
         path = new_recipe / "data" / name / "utt2spk"

@@ -35,7 +35,12 @@ def test_good_sets(new_recipe):
             "bad 2",
             ("data/valid/text: digits that no training text has: '2'", "line 1", "as words"),
         ),
-        ("test/text", "cab", "deed", ("data/test/text: characters that no training text has: 'e'", "in training, too")),
+        (
+            "test/text",
+            "cab",
+            "deed",
+            ("data/test/text: characters that no training text has: 'e'", "required_characters in conf/bpe.yaml"),
+        ),
     ],
 )
 def test_faults_are_named_with_their_place_and_remedy(new_recipe, edit, name, old, new, parts):
@@ -75,3 +80,10 @@ def test_tables_that_cannot_be_read_are_left_to_validation(new_recipe):
     (new_recipe / "data" / "test" / "text").write_bytes(b"\xff")
     (new_recipe / "data" / "valid" / "text").unlink()
     assert findings(new_recipe) == ([], [])
+
+
+def test_text_units_may_be_told_to_have_a_character(new_recipe, edit):
+    edit(new_recipe / "data" / "test" / "text", "cab", "cab's")
+    sets = [read_set(new_recipe, Path("data", name), role) for name, role in (("train", TRAIN), ("test", TEST))]
+    assert len(check_texts(sets).problems) == 1
+    assert not check_texts(sets, required_characters="'s").problems

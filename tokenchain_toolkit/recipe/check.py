@@ -1,10 +1,13 @@
 """The whole check of a recipe's folder, in the order in which a recipe comes into being."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from tokenchain_toolkit.config.load import load_config
+from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.data.validate import validate_data_dir
-from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.recipe.commands import recipe_commands
+from tokenchain_toolkit.errors import ConfigError, DataError
+from tokenchain_toolkit.recipe.commands import StageCommand, recipe_commands
 from tokenchain_toolkit.recipe.configurations import check_configurations
 from tokenchain_toolkit.recipe.findings import Findings
 from tokenchain_toolkit.recipe.layout import can_be_asked, check_layout
@@ -45,10 +48,22 @@ def check_recipe(root: Path, *, num_jobs: int = 2) -> list[Findings]:
         _check_presence(root, [str(folder) for folder in roles]),
         _check_data(root, sets, num_jobs=num_jobs),
         check_ids_and_paths(sets),
-        check_texts(sets),
+        check_texts(sets, required_characters=_required_characters(root, commands)),
         check_overlap(sets),
         check_outputs(root, commands, roles),
     ]
+
+
+def _required_characters(root: Path, commands: Sequence[StageCommand]) -> str:
+    """Characters that the text units are to have whatever the training texts hold; none if that cannot be read."""
+    for command in commands:
+        path = command.one("config")
+        if command.name == "train_bpe" and path:
+            try:
+                return load_config(BPEConfig, root / path).required_characters
+            except ConfigError:  # said where configurations are checked
+                return ""
+    return ""
 
 
 def _check_presence(root: Path, folders: list[str]) -> Findings:

@@ -73,8 +73,13 @@ def check_ids_and_paths(sets: Sequence[RecipeSet]) -> Findings:
     return found
 
 
-def check_texts(sets: Sequence[RecipeSet]) -> Findings:
-    """One case, no characters that cannot be seen, and none that training has not."""
+def check_texts(sets: Sequence[RecipeSet], *, required_characters: str = "") -> Findings:
+    """One case, no characters that cannot be seen, and none that the text units cannot write.
+
+    Args:
+        sets: All of them.
+        required_characters: Characters that the text units have even if no training text has them.
+    """
     found = Findings("Texts")
     for one in sets:
         for number, utt_id, text in one.texts:
@@ -88,7 +93,7 @@ def check_texts(sets: Sequence[RecipeSet]) -> Findings:
     known = {c for one in sets if one.role == TRAIN for _, _, text in one.texts for c in text.lower()}
     for one in sets:
         if one.role != TRAIN and known:
-            found.problems += _characters_not_in_training(one, known)
+            found.problems += _characters_not_in_training(one, known | set(required_characters.lower()))
     return found
 
 
@@ -124,7 +129,7 @@ def _characters_not_in_training(one: RecipeSet, known: set[str]) -> Iterator[str
     others = {character: found for character, found in places.items() if not character.isdigit()}
     for characters, what, remedy in (
         (digits, "digits", "write numbers as words in local/data.sh, as they are spoken"),
-        (others, "characters", "take them out in local/data.sh, or have them in training, too"),
+        (others, "characters", "take them out in local/data.sh, or set required_characters in conf/bpe.yaml"),
     ):
         if characters:
             named = " ".join(map(repr, sorted(characters)))
