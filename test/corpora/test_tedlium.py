@@ -56,7 +56,7 @@ def release(tmp_path):
 
 
 def test_texts_speakers_and_samples_of_the_sets(release, tmp_path):
-    assert prepare_tedlium2(tmp_path / "data", tedlium2=tmp_path)
+    assert prepare_tedlium2(tmp_path / "data", root=tmp_path)
     train = read_data_dir(tmp_path / "data" / "train")
     assert train.texts == {"AnnLee_2009-0000050-0000200": "yes it's easy", "AnnLee_2009-0000190-0000300": "and not"}
     assert set(train.speakers.values()) == {"AnnLee_2009"}
@@ -75,7 +75,7 @@ def test_texts_speakers_and_samples_of_the_sets(release, tmp_path):
 
 
 def test_what_is_left_out_is_listed(release, tmp_path):
-    prepare_tedlium2(tmp_path / "data", tedlium2=release)
+    prepare_tedlium2(tmp_path / "data", root=release)
     skipped = (tmp_path / "data" / "train" / "skipped.tsv").read_text()
     assert skipped == "AnnLee_2009-0000350-0000400\tno words\n"
     assert (tmp_path / "data" / "test" / "skipped.tsv").read_text() == ""
@@ -83,16 +83,16 @@ def test_what_is_left_out_is_listed(release, tmp_path):
 
 def test_a_second_run_does_nothing_and_a_changed_transcript_or_talk_is_read_again(release, tmp_path):
     out = tmp_path / "data"
-    assert prepare_tedlium2(out, tedlium2=release)
-    assert not prepare_tedlium2(out, tedlium2=release)
+    assert prepare_tedlium2(out, root=release)
+    assert not prepare_tedlium2(out, root=release)
     stm = release / "test" / "stm" / "BobRay_2010.stm"
     stm.write_text(stm.read_text().replace("thank you", "thanks"))
-    assert prepare_tedlium2(out, tedlium2=release)
+    assert prepare_tedlium2(out, root=release)
     assert "thanks" in read_data_dir(out / "test").texts.values()
     write_sphere(release / "test" / "sph" / "BobRay_2010.sph", ramp(6))
-    assert prepare_tedlium2(out, tedlium2=release)
+    assert prepare_tedlium2(out, root=release)
     (out / "dev" / "wav.scp").unlink()
-    assert prepare_tedlium2(out, tedlium2=release) and (out / "dev" / "wav.scp").is_file()
+    assert prepare_tedlium2(out, root=release) and (out / "dev" / "wav.scp").is_file()
 
 
 def test_a_killed_run_goes_on_after_the_last_whole_talk(release, tmp_path, monkeypatch):
@@ -105,11 +105,11 @@ def test_a_killed_run_goes_on_after_the_last_whole_talk(release, tmp_path, monke
 
     monkeypatch.setattr(tedlium, "cut_talk", fails_at_the_last_talk)
     with pytest.raises(KeyboardInterrupt):
-        prepare_tedlium2(tmp_path / "data", tedlium2=release)
+        prepare_tedlium2(tmp_path / "data", root=release)
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.wav")}
     assert len(times) == 3
     monkeypatch.setattr(tedlium, "cut_talk", cut_talk)
-    assert prepare_tedlium2(tmp_path / "data", tedlium2=release)
+    assert prepare_tedlium2(tmp_path / "data", root=release)
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
     assert len(list((tmp_path / "data").rglob("*.wav"))) == 5
 
@@ -119,7 +119,7 @@ def test_text_units_set_the_case_and_what_they_cannot_write_is_left_out(release,
     monkeypatch.setattr(tedlium, "MAX_SKIPPED", 0.5)
     units = train_bpe([case("abcdefghijklmnopqrstuvwxyz it's")], tmp_path / "units", model_type="char")
     add_talk(release, "dev", "Odd_2008", "Odd_2008 1 Odd 0.25 4.75 <F0_F> r2 d2\n")
-    prepare_tedlium2(tmp_path / "data", tedlium2=release, token_list=units)
+    prepare_tedlium2(tmp_path / "data", root=release, token_list=units)
     assert set(read_data_dir(tmp_path / "data" / "test").texts.values()) == {case("i'd like that"), case("thank you")}
     assert (tmp_path / "data" / "dev" / "skipped.tsv").read_text().endswith("the token list does not know: 2\n")
 
@@ -129,22 +129,22 @@ def test_more_than_a_percent_that_cannot_be_used_stops_the_preparation(release, 
     with pytest.raises(
         DataError, match="1 of 2 utterances cannot be used(.|\n)*BobRay_2010-0000225-0000425: its talk's"
     ):
-        prepare_tedlium2(tmp_path / "data", tedlium2=release)
+        prepare_tedlium2(tmp_path / "data", root=release)
 
 
 def test_a_missing_release_says_where_it_is(tmp_path, caplog):
-    assert main(["tedlium2", "--out", str(tmp_path / "data"), "--tedlium2", str(tmp_path / "nowhere")]) == 1
+    assert main(["tedlium2", "--out", str(tmp_path / "data"), "--root", str(tmp_path / "nowhere")]) == 1
     assert "openslr.org/19" in caplog.text and "TEDLIUM2=" in caplog.text
 
 
 def test_a_talk_without_transcript_or_audio_is_named(release, tmp_path):
     (release / "train" / "sph" / "AnnLee_2009.sph").unlink()
     with pytest.raises(DataError, match="no sph file: AnnLee_2009"):
-        prepare_tedlium2(tmp_path / "data", tedlium2=release)
+        prepare_tedlium2(tmp_path / "data", root=release)
     write_sphere(release / "train" / "sph" / "AnnLee_2009.sph", ramp(5))
     write_sphere(release / "train" / "sph" / "Silent_2009.sph", ramp(5))
     with pytest.raises(DataError, match="no stm file: Silent_2009"):
-        prepare_tedlium2(tmp_path / "data", tedlium2=release)
+        prepare_tedlium2(tmp_path / "data", root=release)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +153,4 @@ def test_a_talk_without_transcript_or_audio_is_named(release, tmp_path):
 def test_audio_of_another_kind_is_named(release, tmp_path, changes, told):
     write_sphere(release / "dev" / "sph" / "CyDoe_2008.sph", ramp(5), **changes)
     with pytest.raises(DataError, match=f"CyDoe_2008.sph: .*{told}"):
-        prepare_tedlium2(tmp_path / "data", tedlium2=release)
+        prepare_tedlium2(tmp_path / "data", root=release)

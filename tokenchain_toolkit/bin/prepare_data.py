@@ -49,32 +49,20 @@ def _add_published_corpora(add: Add) -> None:
         "--valid_set", required=True, help="such as dev, or held_out: speakers of the training set"
     )
     librispeech.add_argument("--test_sets", nargs="+", required=True, help="such as test_clean test_other")
-    librispeech.add_argument("--openslr", default="", help="address of an OpenSLR mirror's resources")
     an4 = add("an4", _an4, "CMU AN4: English names, numbers and dates")
     ljspeech = add("ljspeech", _ljspeech, "LJSpeech: one English speaker, resampled to 16 kHz")
-    for corpus in (librispeech, an4, ljspeech):
+    kerstin = add("kerstin", _kerstin, "kerstin: one German speaker, resampled to 16 kHz")
+    kerstin.add_argument("--root", type=Path, required=True, help="clone of the dataset, with verified/ in it")
+    tedlium2 = add("tedlium2", _tedlium2, "TED-LIUM 2: English talks, cut into utterances")
+    tedlium2.add_argument("--token_list", type=Path, help="folder of train_bpe that must be able to write the texts")
+    for corpus in (librispeech, tedlium2):
+        corpus.add_argument("--openslr", default="", help="address of an OpenSLR mirror's resources")
+    for corpus in (librispeech, an4, ljspeech, tedlium2):
         corpus.add_argument("--root", default="", help="folder of the corpus; empty: it is downloaded")
         corpus.add_argument("--downloads", type=Path, default=Path("downloads"), help="folder of what is downloaded")
         corpus.add_argument("--keep_archives", action="store_true", help="keep archives after unpacking")
-    kerstin = add("kerstin", _kerstin, "kerstin: one German speaker, resampled to 16 kHz")
-    kerstin.add_argument("--root", type=Path, required=True, help="clone of the dataset, with verified/ in it")
     for corpus in (ljspeech, kerstin):
         corpus.add_argument("--num_jobs", type=int, default=2, help="files resampled at the same time")
-    tedlium2 = add("tedlium2", _tedlium2, "TED-LIUM 2: English talks, cut into utterances")
-    tedlium2.add_argument("--tedlium2", type=Path, required=True, help="unpacked release, with TEDLIUM_release2/ in it")
-    tedlium2.add_argument("--token_list", type=Path, help="folder of train_bpe that must be able to write the texts")
-
-
-def _tedlium2(arguments: argparse.Namespace) -> None:
-    from tokenchain_toolkit.corpora.tedlium import prepare_tedlium2
-    from tokenchain_toolkit.text.bpe import TextTokenizer
-
-    prepare_tedlium2(
-        arguments.out,
-        tedlium2=arguments.tedlium2,
-        token_list=TextTokenizer.load(arguments.token_list) if arguments.token_list else None,
-        overwrite=arguments.overwrite,
-    )
 
 
 def _mini_synth(arguments: argparse.Namespace) -> None:
@@ -146,6 +134,19 @@ def _kerstin(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.corpora.kerstin import prepare_kerstin
 
     prepare_kerstin(arguments.out, root=arguments.root, num_jobs=arguments.num_jobs, overwrite=arguments.overwrite)
+
+
+def _tedlium2(arguments: argparse.Namespace) -> None:
+    from tokenchain_toolkit.corpora.archives import OPENSLR, TEDLIUM2, fetch_all
+    from tokenchain_toolkit.corpora.tedlium import prepare_tedlium2
+    from tokenchain_toolkit.text.bpe import TextTokenizer
+
+    token_list = TextTokenizer.load(arguments.token_list) if arguments.token_list else None
+    if not arguments.root:
+        mirror = arguments.openslr or OPENSLR
+        fetch_all([TEDLIUM2], arguments.downloads, openslr=mirror, keep_archives=arguments.keep_archives)
+    root = Path(arguments.root or arguments.downloads)
+    prepare_tedlium2(arguments.out, root=root, token_list=token_list, overwrite=arguments.overwrite)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ corpus                  checksum
 LibriSpeech             MD5, published in openslr.org/resources/12/md5sum.txt
 Mini LibriSpeech        MD5, published in openslr.org/resources/31/md5sum.txt
 LJSpeech 1.1            SHA-256, as in torchaudio's loader of the corpus
+TED-LIUM 2              SHA-256, as in torchaudio's loader of the corpus
 AN4                     none published: length and gzip's own sum
 ======================  ==========================================================
 
@@ -37,6 +38,9 @@ LIBRISPEECH = {
 LJSPEECH = Archive(
     "https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
     "sha256:be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
+)
+TEDLIUM2 = Archive(
+    f"{OPENSLR}/19/TEDLIUM_release2.tar.gz", "sha256:93281b5fcaaae5c88671c9d000b443cb3c7ea3499ad12010b3934ca41a7b9c58"
 )
 AN4 = Archive("https://dldata-public.s3.us-east-2.amazonaws.com/an4_sphere.tar.gz")
 

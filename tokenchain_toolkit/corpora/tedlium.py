@@ -54,7 +54,7 @@ class Selection:
 def prepare_tedlium2(
     out: Path,
     *,
-    tedlium2: Path,
+    root: Path,
     token_list: TextTokenizer | None = None,
     overwrite: bool = False,
 ) -> bool:
@@ -62,7 +62,7 @@ def prepare_tedlium2(
 
     Args:
         out: Folder of data directories.
-        tedlium2: The unpacked release, or the folder that holds it.
+        root: The unpacked release, or the folder that holds it.
         token_list: Text units that must be able to write the texts, and that set their case; None for any.
         overwrite: Write again what is up to date.
 
@@ -72,7 +72,7 @@ def prepare_tedlium2(
     Raises:
         DataError: A folder, a talk or a transcript is missing or not as it must be, or too much cannot be used.
     """
-    release = find_release(tedlium2)
+    release = find_release(root)
     transcripts = {name: sorted((release / name / "stm").glob("*.stm")) for name in SETS}
     talks = {name: check_talks(release / name, transcripts[name]) for name in SETS}
     config = {

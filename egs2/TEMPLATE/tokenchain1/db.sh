@@ -10,10 +10,6 @@ excerpt() {
 # mini_synth makes its own speech; the scale shrinks all of its sets.
 export MINI_SYNTH_SCALE=${MINI_SYNTH_SCALE:-1.0}
 
-# TED-LIUM 2, the folder with TEDLIUM_release2/ in it, and the recipe whose models are adapted to it.
-export TEDLIUM2=${TEDLIUM2-}
-export TEDLIUM2_SOURCE=${TEDLIUM2_SOURCE:-../../librispeech_100/tokenchain1}
-
 # Free Spoken Digit Dataset, a clone of github.com/Jakobovski/free-spoken-digit-dataset; empty: clone it to downloads/.
 export FSDD=${FSDD-$(excerpt fsdd_excerpt)}
 export FSDD_SCALE=${FSDD_SCALE:-1.0}
@@ -28,6 +24,9 @@ export LIBRISPEECH=${LIBRISPEECH-$(excerpt librispeech_excerpt/LibriSpeech)}
 export MINI_LIBRISPEECH=${MINI_LIBRISPEECH-}
 # A mirror of OpenSLR, such as https://openslr.elda.org/resources; empty: the main server.
 export OPENSLR=${OPENSLR-}
+# TED-LIUM 2, the folder with TEDLIUM_release2/ in it; archive of 36 GB. The recipe whose models are adapted to it.
+export TEDLIUM2=${TEDLIUM2-}
+export TEDLIUM2_SOURCE=${TEDLIUM2_SOURCE:-../../librispeech_100/tokenchain1}
 # LJSpeech, the folder with metadata.csv; archive of 2.7 GB.
 export LJSPEECH=${LJSPEECH-$(excerpt ljspeech_excerpt/LJSpeech-1.1)}
 # CMU AN4, the folder with etc/ and wav/; archive of 64 MB.
