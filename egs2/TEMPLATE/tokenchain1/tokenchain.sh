@@ -78,27 +78,8 @@ convert() {
     [[ $has_units == false ]] || call convert_units --units "$exp/units_$tag" --dump "$from" --out "$to" "$@" "${redo[@]}"
 }
 
-# adopted FOLDER [NAME]...: a link to FOLDER of the recipe in $source, or to NAMEs in it; false if there is no such recipe
-adopted() {
-    local folder=$1 name
-    [[ -n $source ]] || return 1
-    shift
-    [[ $dry_run == true || -e $source/$folder/${1:-} ]] ||
-        fail "$source/$folder/${1:-} is missing; run the recipe in $source first"
-    [[ $# -gt 0 ]] || link_to_source "$folder"
-    for name in "$@"; do
-        [[ ! -e $source/$folder/$name ]] || link_to_source "$folder/$name"
-    done
-}
-# A model's results on the sets here go beside these of its files.
+# What is adopted of a model: its files alone, since its results on the sets here go beside them.
 model_files=(model.safetensors model.json manifest.json config.yaml metrics.csv token_list)
-
-# link_to_source PATH; what follows || runs on after a command that fails, so each failure ends it here
-link_to_source() {
-    [[ ! -e $1 || -L $1 ]] || fail "$1 was made here; move it away, so that a link to that of $source can take its place"
-    show_or_do mkdir -p "$(dirname "$1")" || fail "the folder of $1 cannot be made"
-    show_or_do ln -sfn "$(realpath -m "$source/$1")" "$1" || fail "the link $1 cannot be made"
-}
 
 own_sets=()    # those of all_sets that are made here
 for set in "${all_sets[@]}"; do
