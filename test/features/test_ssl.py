@@ -24,11 +24,11 @@ SHAPE = dict(
     num_hidden_layers=2,
     num_attention_heads=2,
     intermediate_size=32,
-    conv_dim=(8, 8, 8),
+    conv_dim=(16, 16, 16),
     conv_kernel=(10, 8, 8),
     conv_stride=(5, 8, 8),
     num_conv_pos_embeddings=16,
-    num_conv_pos_embedding_groups=2,
+    num_conv_pos_embedding_groups=1,
     num_feat_extract_layers=3,
 )
 MODELS = {

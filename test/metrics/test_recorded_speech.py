@@ -12,7 +12,7 @@ from tokenchain_toolkit.metrics.measured_audio import Speech, read_speech
 from tokenchain_toolkit.metrics.measurement import UnmeasurableError
 from tokenchain_toolkit.metrics.natural_comparison import measure_against_natural
 from tokenchain_toolkit.metrics.naturalness import measure_naturalness
-from tokenchain_toolkit.metrics.speaker_similarity import load_encoder, measure_similarity
+from tokenchain_toolkit.metrics.speaker_similarity import VoicePrints, load_encoder, measure_similarity
 from tokenchain_toolkit.metrics.voices import choose_voices
 
 RATE = 16000
@@ -51,7 +51,7 @@ def test_recordings_are_nearer_to_their_own_speaker(recordings):
     speech = recordings[0]
     voices = choose_voices(speech.wavs, speech.natural, prompts=None)
     encoder = load_encoder("resemblyzer")
-    own, other, nearer = measure_similarity(speech, voices, encoder, prompted=False)
+    own, other, nearer = measure_similarity(speech, voices, VoicePrints(encoder), prompted=False)
     assert nearer.interval().value == 1 and own.interval().value > other.interval().value + 0.15
     with pytest.raises(UnmeasurableError, match="no voice"):
         encoder.embed(np.random.default_rng(0).normal(0, 0.001, RATE).astype(np.float32))

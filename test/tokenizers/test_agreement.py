@@ -31,8 +31,8 @@ def learn(wavs, folder, semantic):
 def test_ssl_tokens_agree_batched_and_nearly_in_chunks(wavs, tmp_path):
     torch.manual_seed(0)
     shape = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
-    shape |= dict(conv_dim=(8, 8, 8), conv_kernel=(10, 8, 8), conv_stride=(5, 8, 8), num_feat_extract_layers=3)
-    shape |= dict(num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2)
+    shape |= dict(conv_dim=(16, 16, 16), conv_kernel=(10, 8, 8), conv_stride=(5, 8, 8), num_feat_extract_layers=3)
+    shape |= dict(num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=1)
     transformers.HubertModel(transformers.HubertConfig(**shape)).save_pretrained(tmp_path / "hubert")
     transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(tmp_path / "hubert")
     ssl = SslConfig(model=str(tmp_path / "hubert"), layer=2, overlap_seconds=0.2)
