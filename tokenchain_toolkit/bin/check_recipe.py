@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         respects = check_recipe(Path("."), num_jobs=arguments.num_jobs)
     for found in respects:
         lines = [f"problem: {text}" for text in found.problems] + [f"warning: {text}" for text in found.warnings]
-        logger.info("%s: %s", found.title, "" if lines else "ok")
+        logger.info("%s:%s", found.title, "" if lines else " ok")
         for line in lines[: arguments.show or None]:
             logger.info("  %s", line)
         if arguments.show and len(lines) > arguments.show:
