@@ -37,18 +37,22 @@ def train_head(
 
     Args:
         head: Changed in place.
-        examples: Speech; utterances shorter than a segment are not used, unless all are.
+        examples: Speech; utterances shorter than a segment, or than the longest one, are not used and are counted.
         config: Steps, batches, learning rate, seed.
         checkpoint: Where the state goes every so many updates.
         device: Torch device to train on.
 
     Returns:
-        Mean loss of the last ``CHECKPOINT_STEPS`` updates that this call made, NaN if it made none.
+        Mean loss of the last updates, at most ``CHECKPOINT_STEPS``, that this call made.
     """
     from tqdm import tqdm
 
     frames = min(config.segment_frames, max(len(example.log_mel_TM) for example in examples))
-    examples = [example for example in examples if len(example.log_mel_TM) >= frames]
+    long_enough = [example for example in examples if len(example.log_mel_TM) >= frames]
+    if len(long_enough) < len(examples):
+        shorter = len(examples) - len(long_enough)
+        LOG.info("codec's head: %d of %d utterances are shorter than %d frames", shorter, len(examples), frames)
+    examples = long_enough
     head.set_scale(torch.from_numpy(np.concatenate([example.log_mel_TM for example in examples])))
     head.to(device).train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, betas=(0.8, 0.99), weight_decay=WEIGHT_DECAY)
@@ -66,11 +70,12 @@ def train_head(
             optimizer.step()
             losses = [*losses[-CHECKPOINT_STEPS + 1 :], float(loss.detach())]
             progress.update(1)
-            if (step + 1) % CHECKPOINT_STEPS == 0:
+            # Not after the last one, so that a run that goes on always has a loss to tell.
+            if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < config.steps:
                 progress.set_postfix(loss=f"{np.mean(losses):.3f}")
                 _save(head, optimizer, step + 1, checkpoint)
     head.cpu().eval()
-    return float(np.mean(losses)) if losses else math.nan
+    return float(np.mean(losses))
 
 
 def _segments(
