@@ -197,7 +197,12 @@ def test_the_papers_tables_are_filled_by_the_recipes_of_this_tree(tmp_path):
     assert len({line.count(" | ") for line in lines if not line.startswith("| what")}) == 1
 
 
-STUDIES = {"librispeech_100": "TEMPLATE/tokenchain1/conf/paper", "mini_synth": "mini_synth/tokenchain1/conf"}
+STUDIES = {
+    "librispeech_100": "TEMPLATE/tokenchain1/conf/paper",
+    "mini_synth": "mini_synth/tokenchain1/conf",
+    "fsdd": "fsdd/tokenchain1/conf",
+    "tedlium2": "tedlium2/tokenchain1/conf",
+}
 
 
 @pytest.mark.parametrize("recipe", STUDIES)
@@ -209,4 +214,5 @@ def test_the_studies_have_the_arms_that_the_papers_tables_name(recipe):
     for source in sources:
         tested = [cell for cell in cells if cell.grid == source.grid and source.set in cell.settings.test_sets]
         for labels in filter(None, (source.arm, source.against)):
-            assert any(labels.items() <= cell.labels.items() for cell in tested), (source.grid, labels)
+            arms = {cell.name.rpartition("/")[0] for cell in tested if labels.items() <= cell.labels.items()}
+            assert len(arms) == 1, (source.grid, labels, arms)
