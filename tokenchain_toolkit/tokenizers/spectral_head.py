@@ -94,12 +94,16 @@ class SpectralHead(nn.Module):
 
     def forward(self, log_mel_BTM: torch.Tensor) -> torch.Tensor:
         """Log magnitudes of the fine spectrogram, shape (B, T * S, F)."""
+        found_BTX = self.skip(log_mel_BTM) + self.last(self.hidden(log_mel_BTM))
+        return found_BTX.unflatten(2, (self.fine_frames, -1)).flatten(1, 2)
+
+    def hidden(self, log_mel_BTM: torch.Tensor) -> torch.Tensor:
+        """What the blocks make of the frames, shape (B, T, D)."""
         inputs_BTM = (log_mel_BTM - self.mean_M) * self.scale_M
         hidden_BTD = self.first_norm(self.first(inputs_BTM.mT).mT)
         for block in self.blocks:
             hidden_BTD = block(hidden_BTD)
-        found_BTX = self.skip(log_mel_BTM) + self.last(self.last_norm(hidden_BTD))
-        return found_BTX.unflatten(2, (self.fine_frames, -1)).flatten(1, 2)
+        return self.last_norm(hidden_BTD)
 
     def compute_loss(self, log_mel_BTM: torch.Tensor, samples_BN: torch.Tensor) -> torch.Tensor:
         """Mean square difference of compressed magnitudes, relative to their mean square.

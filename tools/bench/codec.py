@@ -4,9 +4,10 @@ Usage: python tools/bench/codec.py --train_data DIR --test_data DIR [DIR ...] [-
            [--variants NAME ...] [--recogniser pocketsphinx]
 
 Every variant learns on the same training set (a Kaldi directory) and rebuilds the same test utterances, spread evenly
-over the test sets. `mel` is the codec with the mel bands inverted, `head` with its network; `unquantized` leaves the
-codes out; `world` analyses and makes speech by WORLD without any quantization, which bounds what codes of its features
-could give. Needs the extra metrics (pesq, pystoi, pyworld, pocketsphinx).
+over the test sets. `mel` is the codec with the mel bands inverted, `head` with its network, `phases` with one that
+takes the place of Griffin-Lim, too; `unquantized` leaves the codes out; `world` analyses and makes speech by WORLD
+without any quantization, which bounds what codes of its features could give. Needs the extra metrics (pesq, pystoi,
+pyworld, pocketsphinx).
 """
 
 import argparse
@@ -19,15 +20,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from phase_head import PhaseHead
 
 from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, TokenizerConfig
 from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.data.kaldi import read_data_dir
+from tokenchain_toolkit.features.framing import mel_matrix
 from tokenchain_toolkit.metrics.error_rate import word_error_rate
 from tokenchain_toolkit.metrics.recognisers import Recogniser, load_recogniser
 from tokenchain_toolkit.metrics.reconstruction import measure_reconstruction
 from tokenchain_toolkit.text.normalise import get_normaliser
 from tokenchain_toolkit.tokenizers.head_training import HeadExample, train_head
+from tokenchain_toolkit.tokenizers.spectral_head import SpectralHead
 from tokenchain_toolkit.tokenizers.spectral_rvq import (
     LogMel,
     SpectralRvq,
@@ -40,7 +44,7 @@ RATE, HOP = 16000, 320
 FRAMES_TO_LEARN = 150_000
 Rebuild = Callable[[np.ndarray], np.ndarray]
 
-# Codec settings of each variant; the head is left out where its name begins with mel.
+# Codec settings of each variant; its name begins with what makes the sound.
 CODECS = {
     "mel": {},
     "mel 128 bands": {"num_mels": 128},
@@ -50,6 +54,7 @@ CODECS = {
     "head 128 bands": {"num_mels": 128},
     "head 8 x 1024": {"codebook_size": 1024},
     "head 12 x 1024": {"codebook_size": 1024, "num_quantizers": 12},
+    "phases": {},
 }
 WORLD = {"world, 5 ms": 5.0, "world, 20 ms": 20.0}
 UNQUANTIZED = "mel, unquantized"
@@ -121,24 +126,44 @@ def make(name: str, training: Sequence[np.ndarray], *, steps: int) -> tuple[Rebu
     if name == UNQUANTIZED:
         frames = LogMel(spectral_settings(config))
         return lambda samples_N: frames.synthesize(frames.analyse(samples_N)), 0.0
-    codec = learn(config, training, with_head=name.startswith("head"))
-    kilobits = settings.num_quantizers * np.log2(settings.codebook_size) * RATE / HOP / 1000
-    return lambda samples_N: codec.decode([codec.encode(samples_N)])[0], float(kilobits)
+    codec = learn_codebooks(config, training)
+    kilobits = float(settings.num_quantizers * np.log2(settings.codebook_size) * RATE / HOP / 1000)
+    if name.startswith("mel"):
+        return lambda samples_N: codec.decode([codec.encode(samples_N)])[0], kilobits
+    if name.startswith("phases"):
+        phases = learn_head(codec, training, config.codec.head, phases=True)
+        return lambda samples_N: speak(phases, codec.dequantize(codec.encode(samples_N))), kilobits
+    whole = SpectralRvq(codec.codebooks_QKM, codec.settings, learn_head(codec, training, config.codec.head))
+    return lambda samples_N: whole.decode([whole.encode(samples_N)])[0], kilobits
 
 
-def learn(config: TokenizerConfig, training: Sequence[np.ndarray], *, with_head: bool) -> SpectralRvq:
-    """The codec, with its head if it is to have one."""
+def learn_codebooks(config: TokenizerConfig, training: Sequence[np.ndarray]) -> SpectralRvq:
+    """The codec without a head."""
     analysis = LogMel(spectral_settings(config))
     frames_NM = np.concatenate([analysis.analyse(samples_N) for samples_N in training])
     chosen = np.random.default_rng(0).permutation(len(frames_NM))[:FRAMES_TO_LEARN]
-    codec = learn_spectral_rvq(frames_NM[chosen], config)
-    if not with_head:
-        return codec
-    head = new_head(config.codec.head, codec.settings)
+    return learn_spectral_rvq(frames_NM[chosen], config)
+
+
+def learn_head(
+    codec: SpectralRvq, training: Sequence[np.ndarray], config: HeadConfig, *, phases: bool = False
+) -> SpectralHead:
+    """Its head, or one that gives phases, too."""
+    head = new_head(config, codec.settings)
+    if phases:
+        mel_FM = mel_matrix(n_fft=codec.settings.n_fft, num_mels=codec.settings.num_mels, sample_rate=RATE)
+        torch.manual_seed(config.seed)
+        head = PhaseHead(config, mel_FM=mel_FM, hop_length=HOP)
     examples = [HeadExample(codec.dequantize(codec.encode(samples_N)), samples_N) for samples_N in training]
     with tempfile.TemporaryDirectory() as folder:
-        train_head(head, examples, config=config.codec.head, checkpoint=Path(folder) / "partial")
-    return SpectralRvq(codec.codebooks_QKM, codec.settings, head)
+        train_head(head, examples, config=config, checkpoint=Path(folder) / "partial")
+    return head
+
+
+@torch.inference_mode()
+def speak(head: PhaseHead, log_mel_TM: np.ndarray) -> np.ndarray:
+    """Audio of one utterance."""
+    return head.synthesize(torch.from_numpy(log_mel_TM)[None])[0].numpy()
 
 
 def world(samples_N: np.ndarray, *, frame_ms: float) -> np.ndarray:
