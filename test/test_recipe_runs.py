@@ -78,7 +78,7 @@ def check_outputs(recipe, *, synthesized):
         (wav, *_) = sorted((recipe / "exp" / experiment / f"synth_{synthesized}" / "wav").glob("*.wav"))
         assert soundfile.info(wav).samplerate == 16000
     results = (recipe / "RESULTS.md").read_text()
-    assert "chain_st_argmax" in results and "## Faults of T2S" in results
+    assert "chain_st_argmax" in results and "## Faults of T2S" in results and "## Speed of synthesis" in results
     assert "<audio" in (recipe / "report.html").read_text()
     ladder = json.loads((recipe / "exp" / f"ladder_{synthesized}" / "ladder.json").read_text())
     assert [rung["name"] for rung in ladder["rungs"]] == [

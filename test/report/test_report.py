@@ -7,7 +7,7 @@ import pytest
 from tokenchain_toolkit.bin import report
 from tokenchain_toolkit.data.kaldi import write_table
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.files import write_text
+from tokenchain_toolkit.files import write_json, write_text
 from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows
 from tokenchain_toolkit.report.audio import read_players, spread
 from tokenchain_toolkit.report.curves import read_curves
@@ -158,3 +158,14 @@ def test_spread_covers_the_whole_list():
 def test_skipped_utterances_are_counted_by_reason(recipe):
     (skipped,) = read_skipped(inputs(recipe))
     assert (skipped.count, skipped.reasons) == (3, [("too short", 2), ("no samples", 1)])
+
+
+def test_the_speed_of_synthesis_is_shown_against_real_time(recipe):
+    speed = {"num_utts": 3, "speech_seconds": 90.0, "seconds": 4.0, "num_threads": 1}
+    write_json(recipe / "exp/t2s/synth_read/speed.json", {**speed, "network_passes": 23})
+    write_json(recipe / "exp/codec/synth_read/speed.json", {**speed, "network_passes": None})
+    page = build(recipe)
+    results = (recipe / "RESULTS.md").read_text()
+    assert "| exp/t2s/synth_read | 3 | 1 min 30 s | 22.5 | 1 | 23 |" in results
+    assert "| exp/codec/synth_read | 3 | 1 min 30 s | 22.5 | 1 | – |" in results
+    assert page.count(">22.5<") == 2

@@ -81,6 +81,9 @@ def folder(recipe, manifest, tmp_path_factory):
     (root / "dump" / "made_up" / "read").symlink_to(recipe.root / "dump")
     (root / "data" / "talk").symlink_to(talk["train_data"])
     (root / "dump" / "made_up" / "talk").symlink_to(talk["train_dump"])
+    shutil.copytree(talk["train_data"], root / "data" / "odd")
+    (root / "data" / "odd" / "text").write_text((root / "data" / "talk" / "text").read_text().replace("bad", "bäz"))
+    (root / "dump" / "made_up" / "odd").symlink_to(talk["train_dump"])
     (root / "data" / "token_list" / "made_up").symlink_to(recipe.root / "token_list")
     for name, content in CONFIGS.items():
         (root / "conf" / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
@@ -282,6 +285,14 @@ def test_a_dry_run_shows_what_is_to_do_and_does_nothing(out, caplog):
     assert sorted(out.rglob("*")) == before
 
 
+def test_the_sets_in_which_runs_differ_are_shown_with_their_settings(out, caplog):
+    assert run("grids.enough.axes.feedback.st_argmax.train_sets=[read,talk]", "--dry_run", "--only", "enough") == 0
+    shown = {line.split("  ")[1]: line.split("  ")[2:] for line in caplog.messages if "  enough/" in line}
+    assert "train_sets=read talk" in shown["enough/st_argmax/seed0"]
+    assert "train_sets=read" in shown["enough/baseline/seed1"]
+    assert not [text for texts in shown.values() for text in texts if text.startswith(("test_sets", "models"))]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -294,6 +305,14 @@ def test_a_dry_run_shows_what_is_to_do_and_does_nothing(out, caplog):
         (
             ["grids.enough.settings.test_sets=[walk]"],
             "data/walk/wav.scp is missing, and models/tiny/before_.* needs it",
+        ),
+        (
+            ["grids.enough.settings.test_sets=[odd]"],
+            "data/odd/text: data/token_list/made_up has no token for 'z' 'ä'; name them as required_characters",
+        ),
+        (
+            [*GIVEN, "models.tiny.folder=exp/study/models/tiny", "grids.enough.settings.valid_set=odd"],
+            "asr/token_list has no",
         ),
         (["--config", "conf/empty.yaml"], "the study has no grids"),
         (

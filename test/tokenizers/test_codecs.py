@@ -17,6 +17,7 @@ from tokenchain_toolkit.data.kaldi import read_data_dir, write_data_dir
 from tokenchain_toolkit.data.shards import Workers
 from tokenchain_toolkit.data.token_dump import read_dump
 from tokenchain_toolkit.errors import ConfigError, DataError
+from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.tokenizers.codec import load_codec
 from tokenchain_toolkit.tokenizers.extraction import extract_tokens
 from tokenchain_toolkit.tokenizers.learning import learn_tokenizer
@@ -232,3 +233,7 @@ def test_s2a_trains_on_and_speaks_through_a_pretrained_codec(saved, wavs, tmp_pa
         spoken, natural = soundfile.info(path), soundfile.info(wavs[utt_id])
         assert spoken.samplerate == RATES[kind][0]
         assert abs(spoken.duration - natural.duration) <= 2 * RATES[kind][1] / RATES[kind][0]
+    speed = read_json(tmp_path / "spoken/speed.json")
+    lasts = sum(soundfile.info(path).duration for path in read_data_dir(tmp_path / "spoken").wavs.values())
+    assert speed["num_utts"] == len(wavs) and speed["speech_seconds"] == pytest.approx(lasts) and speed["seconds"] > 0
+    assert speed["network_passes"] == 16 + 2, "each quantizer after the first takes one"

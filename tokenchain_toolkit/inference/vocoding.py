@@ -1,6 +1,7 @@
 """From a token dump to audio files: S2A and the codec's decoder, or the decoder alone on a dump's own codes."""
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +22,14 @@ from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
 from tokenchain_toolkit.data.token_dump import TokenDump, read_dump
 from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import read_json, write_json
 from tokenchain_toolkit.inference.s2a_decoding import num_passes
 from tokenchain_toolkit.inference.speech_synthesizer import SpeechSynthesizer, unknown_codes
 from tokenchain_toolkit.tokenizers.tokenizer import load_tokenizer
 
 LOG = logging.getLogger(__name__)
 PROMPTS = "prompts"  # table in the output folder: whose voice each utterance was given
+SPEED = "speed.json"  # in the output folder: how long the speech lasts and how long the jobs took to make it
 
 
 def synthesize_dump(  # noqa: PLR0913
@@ -44,7 +47,8 @@ def synthesize_dump(  # noqa: PLR0913
 ) -> None:
     """Write ``out/wav/*.wav`` and make ``out`` a Kaldi data directory of them.
 
-    With S2A, ``out/prompts`` names the utterance that each one's prompt was cut from.
+    With S2A, ``out/prompts`` names the utterance that each one's prompt was cut from. ``out/speed.json`` tells how long
+    making the audio took.
 
     Args:
         tokenizer: Its codec decodes.
@@ -80,10 +84,27 @@ def synthesize_dump(  # noqa: PLR0913
         texts={utt_id: table.texts[utt_id] for utt_id in wavs},
         speakers={utt_id: table.speakers[utt_id] for utt_id in wavs},
     )
+    passes = None
     if s2a is not None:
-        write_table(out / PROMPTS, join_tables(out, [shard.outputs[1] for shard in shards]))
+        write_table(out / PROMPTS, join_tables(out, [shard.outputs[2] for shard in shards]))
         quantizers = read_manifest(s2a / "manifest.json")["acoustic"]["num_quantizers"]
-        LOG.info("%s: %d network passes per batch", out, num_passes(config, num_quantizers=quantizers))
+        passes = num_passes(config, num_quantizers=quantizers)
+    speed = _speed_of([read_json(out / shard.outputs[1]) for shard in shards], passes=passes)
+    write_json(out / SPEED, speed)
+    LOG.info(
+        "%s: %.0f s of speech in %.0f s of a job with %d threads%s",
+        out,
+        speed["speech_seconds"],
+        speed["seconds"],
+        speed["num_threads"],
+        f", {passes} network passes per batch" if passes else "",
+    )
+
+
+def _speed_of(shards: list[dict[str, Any]], *, passes: int | None) -> dict[str, Any]:
+    """The shards' times added up, and the passes of the network for a batch, None without S2A."""
+    sums = {name: sum(shard[name] for shard in shards) for name in ("num_utts", "speech_seconds", "seconds")}
+    return sums | {"num_threads": max((shard["num_threads"] for shard in shards), default=0), "network_passes": passes}
 
 
 def _shards(wanted: list[int], common: dict[str, Any]) -> list[Shard]:
@@ -92,7 +113,7 @@ def _shards(wanted: list[int], common: dict[str, Any]) -> list[Shard]:
     shards = []
     for start in range(0, len(wanted), size):
         name = f"{start // size:05d}"
-        outputs = (f"wav.{name}.scp", *([f"{PROMPTS}.{name}"] if common["s2a"] else []))
+        outputs = (f"wav.{name}.scp", f"speed.{name}.json", *([f"{PROMPTS}.{name}"] if common["s2a"] else []))
         arguments = {**common, "indices": wanted[start : start + size], "name": name}
         shards.append(Shard(name=name, arguments=arguments, outputs=outputs))
     return shards
@@ -119,14 +140,20 @@ def synthesize_shard(  # noqa: PLR0913
     if s2a is None:
         codec = load_tokenizer(Path(tokenizer), device=device)
         semantic = [tokens.semantic_of(index) for index in indices]
+        began = time.monotonic()
         samples, rate = codec.decode(semantic, [tokens.codes_of(index) for index in indices]), codec.output_rate
     else:
         settings = merge_into(S2ADecodingConfig, config)
         synthesizer = SpeechSynthesizer.load(Path(tokenizer), Path(s2a), config=settings, device=device)
         examples = _prompted(tokens, indices, Path(prompt_dump or ""), Path(data), settings)
-        samples, rate = synthesizer.speak_examples(examples), synthesizer.sample_rate
         write_table(Path(out) / f"{PROMPTS}.{name}", {each.utt_id: each.prompt_id for each in examples})
+        began = time.monotonic()
+        samples, rate = synthesizer.speak_examples(examples), synthesizer.sample_rate
+    seconds = time.monotonic() - began
     write_wavs(Path(out), f"wav.{name}.scp", dict(zip(utt_ids, samples, strict=True)), sample_rate=rate)
+    speech_seconds = sum(map(len, samples)) / rate
+    facts = {"num_utts": len(samples), "speech_seconds": speech_seconds, "seconds": seconds, "num_threads": num_threads}
+    write_json(Path(out) / f"speed.{name}.json", facts)
 
 
 def write_wavs(out: Path, name: str, samples: Mapping[str, np.ndarray], *, sample_rate: int) -> None:

@@ -32,6 +32,37 @@ class WorstUtterances:
     utterances: list[AlignedUtterance]
 
 
+@dataclass(frozen=True)
+class SynthesisSpeed:
+    """How fast one folder of speech was made.
+
+    Attributes:
+        path: The folder.
+        num_utts: Utterances in it.
+        speech_seconds: How long they last.
+        times_real_time: Seconds of speech for each second of a job, without the loading of the models.
+        num_threads: Of a job.
+        network_passes: Of S2A for each batch; None for the codec alone.
+    """
+
+    path: str
+    num_utts: int
+    speech_seconds: float
+    times_real_time: float
+    num_threads: int
+    network_passes: int | None
+
+
+def read_speeds(exp: Path) -> list[SynthesisSpeed]:
+    """Every ``exp/<experiment>/synth_<set>/speed.json``."""
+    found = []
+    for path in sorted(exp.glob("*/synth_*/speed.json")):
+        speed = read_json(path)
+        times = speed["speech_seconds"] / max(speed.pop("seconds"), 1e-3)
+        found.append(SynthesisSpeed(path=str(path.parent), times_real_time=times, **speed))
+    return found
+
+
 def read_stage_times(inputs: ReportInputs) -> dict[str, float]:
     """Output folder -> seconds that its stage took, from the stamps, longest first; what took under 1 s is left out."""
     stamps = [path for folder in (inputs.data, inputs.dump, inputs.exp) for path in sorted(folder.rglob(DONE))]

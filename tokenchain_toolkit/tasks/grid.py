@@ -2,15 +2,19 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.config.grid import RUNS
+from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.data.shards import Workers
 from tokenchain_toolkit.errors import DataError, TokenChainError
 from tokenchain_toolkit.files import write_json
 from tokenchain_toolkit.tasks.grid_cells import LOGS, SEED
 from tokenchain_toolkit.tasks.grid_plan import Study
 from tokenchain_toolkit.tasks.grid_queue import to_do, work_off
+from tokenchain_toolkit.tasks.grid_work import TrainChain, TrainModel
+from tokenchain_toolkit.text.bpe import TextTokenizer
 
 LOG = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ def carry_out_study(study: Study, *, workers: Workers, overwrite: bool = False) 
         overwrite: Redo the chosen pieces even if they are up to date.
 
     Raises:
-        DataError: A file that the study is made from is not there.
+        DataError: A file that the study is made from is not there, or a text has a character that no token writes.
     """
     for work in study.chosen:
         outside = [path for path in work.made() if not path.is_relative_to(study.out)]
@@ -51,14 +55,46 @@ def carry_out_study(study: Study, *, workers: Workers, overwrite: bool = False) 
             raise DataError(f"{missing[0]} is missing, and {work.name} needs it; run the recipe's earlier stages first")
     pending = to_do(study.chosen, overwrite=overwrite)
     LOG.info("%s: %d of %d pieces are up to date", study.out, len(study.chosen) - len(pending), len(study.chosen))
+    if pending:
+        check_characters(study)
     failed = work_off(pending, logs=study.out / LOGS, workers=workers, overwrite=overwrite)
     complete = complete_runs(study)
     write_json(study.out / RUNS, complete)
     return Outcome(len(complete), failed)
 
 
+def check_characters(study: Study) -> None:
+    """Find a character that no token writes before hours of training rather than after them.
+
+    Raises:
+        DataError: There is one; names the text and what to do.
+    """
+    token_lists = {work.folder: work.token_list for work in study.chosen if isinstance(work, TrainModel)}
+    texts: dict[Path, list[Path]] = {}
+    for work in study.chosen:
+        if isinstance(work, TrainModel):
+            texts.setdefault(work.token_list, []).extend(
+                folders.data for folders in (*work.sets.train, work.sets.valid)
+            )
+        elif isinstance(work, TrainChain):
+            sets = work.sets
+            measured = [folders.data for folders in (*sets.train, sets.valid, *sets.evaluate.values())]
+            texts.setdefault(token_lists.get(work.asr, work.asr / "token_list"), []).extend([*measured, *sets.text])
+    for token_list, folders in texts.items():
+        tokenizer = TextTokenizer.load(token_list)
+        for data in dict.fromkeys(folders):
+            lacking = tokenizer.unknown_characters(" ".join(read_table(data / "text").values()))
+            if lacking:
+                shown = " ".join(map(repr, lacking))
+                raise DataError(
+                    f"{data / 'text'}: {token_list} has no token for {shown}; name them as required_characters in "
+                    "conf/bpe.yaml and run train_bpe again, or mend the transcripts"
+                )
+
+
 def complete_runs(study: Study) -> list[dict[str, Any]]:
     """The runs that are complete and up to date, as ``runs.json`` lists them; folders are within the study's."""
+    shown = shown_settings(study)
     return [
         {
             "grid": run.cell.grid,
@@ -66,16 +102,29 @@ def complete_runs(study: Study) -> list[dict[str, Any]]:
             "folder": run.cell.name,
             "baseline": run.cell.baseline,
             "epochs": run.work.config.training.max_epochs,
-            "overrides": run.overrides,
+            "overrides": shown[run.cell.name],
         }
         for run in study.runs
         if run.work.is_done()
     ]
 
 
+def shown_settings(study: Study) -> dict[str, list[str]]:
+    """Run -> sets, models and the like in which the runs of its grid differ, then its settings over the YAML file."""
+    shown = {}
+    for run in study.runs:
+        others = [other.cell.settings for other in study.runs if other.cell.grid == run.cell.grid]
+        own = []
+        for name, value in vars(run.cell.settings).items():
+            if name != "overrides" and any(getattr(other, name) != value for other in others):
+                own.append(f"{name}={value if isinstance(value, str) else ' '.join(value)}")
+        shown[run.cell.name] = [*own, *run.overrides]
+    return shown
+
+
 def describe_study(study: Study) -> list[str]:
     """One line for each chosen piece: whether it is up to date, its name, and what a run changes."""
-    overrides = {run.work.name: run.overrides for run in study.runs}
+    overrides = shown_settings(study)
     pending = {work.name for work in to_do(study.chosen)}
     states = {work.name: "to do" if work.name in pending else "up to date" for work in study.chosen}
     return ["  ".join([f"{state:10}", name, *overrides.get(name, [])]) for name, state in states.items()]
