@@ -74,6 +74,21 @@ def test_padding_ids_of_text_do_not_matter(make_asr, make_batch):
     torch.testing.assert_close(losses_of(asr, batch).loss, expected)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("lengths", [[4, 2], [1, 0], [0, 0]])
+def test_text_may_be_padded_beyond_the_longest(make_asr, make_batch, lengths):
+    asr, batch = make_asr(), make_batch([30, 21], [4, 2])
+    memory_BSD, memory_lengths_B = asr.encode(batch.semantic_BT, batch.semantic_lengths_B)
+    lengths_B, longest = torch.tensor(lengths), max(lengths)
+    narrow, wide = (
+        asr.decode(memory_BSD, memory_lengths_B, text_BL, lengths_B)
+        for text_BL in (batch.text_BL[:, :longest], torch.nn.functional.pad(batch.text_BL, (0, 3)))
+    )
+    for narrow_BL, wide_BL in zip(narrow, wide, strict=True):
+        assert wide_BL.shape[1] == 8
+        torch.testing.assert_close(wide_BL[:, : longest + 1], narrow_BL)
+
+
 def test_greedy_ctc_merges_repeats_and_drops_blanks_and_padding(make_asr, monkeypatch):
     asr = make_asr()
     path_BS = torch.tensor([[0, 3, 3, 0, 3, 4, 4], [5, 5, 0, 6, 6, 2, 2], [0, 0, 0, 0, 0, 0, 0]])

@@ -76,6 +76,23 @@ def test_gradients_are_those_of_the_losses_and_leave_nothing_behind(make_chain, 
         assert found["estimator_cosine"] < 0.999
 
 
+@pytest.mark.parametrize("reading", ["teacher_forced", "free_running", "ctc"])
+def test_the_gumbel_estimator_is_judged_with_its_noise(make_chain, make_batch, reading):
+    batch = make_batch(*LENGTHS)
+
+    def cosine(feedback, samples, seed):
+        chain, generator = make_chain(feedback, reading=reading), torch.Generator().manual_seed(seed)
+        settings = {"link": chain.paired_link, "temperature": 0.5, "num_samples": samples}
+        return estimator_bias(chain, batch, generator=generator, **settings)["estimator_cosine"]
+
+    assert cosine("st_argmax", 2, seed=0) == pytest.approx(cosine("st_argmax", 2, seed=1), abs=1e-6)
+    few, many = ([cosine("st_gumbel", samples, seed) for seed in (0, 1)] for samples in (2, 60))
+    assert few[0] != pytest.approx(few[1], abs=1e-6)
+    assert abs(many[0] - many[1]) < 0.1
+    # One noisy draw says little of the soft gradient, the mean of many says more.
+    assert min(many) > max(few)
+
+
 @pytest.mark.parametrize("reading", ["free_running", "ctc"])
 def test_the_score_function_is_tried_but_not_judged_by_itself(make_chain, make_batch, reading):
     chain = make_chain("score_function", reading=reading)

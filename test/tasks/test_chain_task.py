@@ -63,6 +63,18 @@ def test_what_there_is_to_feed_back_is_logged(make_chain_task, run_fit, tmp_path
     assert "valid/rec_gradient" not in baseline
 
 
+def test_the_supervised_loss_of_t2s_is_logged(make_chain_task, run_fit, tmp_path):
+    _, [row] = run_fit(make_chain_task("st_argmax", model={"supervised_t2s": 0.5}, max_epochs=1), tmp_path)
+    assert float(row["valid/supervised_loss"]) == pytest.approx(float(row["valid/rec_loss_true"]), rel=1e-3)
+    losses, weights = (
+        [float(row[f"train/{name}"]) for name in names]
+        for names in (("asr_loss", "rec_loss", "supervised_loss"), ("asr_weight", "rec_weight"))
+    )
+    assert float(row["train/loss"]) == pytest.approx(
+        sum(w * loss for w, loss in zip([*weights, 0.5], losses, strict=True)), rel=1e-4
+    )
+
+
 def test_the_temperature_follows_its_schedule(make_chain_task, run_fit, tmp_path):
     _, rows = run_fit(make_chain_task("st_gumbel"), tmp_path)
     taus = [float(row["train/temperature"]) for row in rows]

@@ -144,6 +144,8 @@ def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
     recipe, manifest, trained_asr, trained_t2s, tmp_path
 ):
     more = recipe.add_set("more_", ["a deed", "bead"], manifest=manifest, prefix="more")
+    # What speech alone was said to be is not looked at.
+    (more["train_data"] / "text").write_text("more000 42!\nmore001 ?\n")
     (tmp_path / "novel").mkdir()
     (tmp_path / "novel" / "text").write_text("line1 a bad bed\nline2 decade\n")
     labels = {"utt000": "abc", "utt001": "cab de", "utt002": "ea", "utt003": "bad", "utt004": "deed"}
@@ -181,6 +183,7 @@ def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
         (["unpaired.speech_ratio=1", "unpaired.feedback=soft"], "there is no speech alone"),
         (["unpaired.text_ratio=1"], "there is no text alone"),
         (["--text_data=."], "unpaired.text_ratio=0 leaves them unused"),
+        (["--text_data=./empty", "unpaired.text_ratio=1"], "text: line2 has no text; remove the line"),
         (["--speech_data=."], "--speech_data names 1 folders and --speech_dump 0"),
         (["data.paired_share=0.5", "unpaired.speech_ratio=1", "unpaired.labels={labels}"], "has no line for utt"),
     ],
@@ -189,6 +192,8 @@ def test_speech_and_text_alone_that_are_not_there_are_named(
     recipe, trained_asr, trained_t2s, tmp_path, caplog, extra, message
 ):
     (tmp_path / "text").write_text("line1 abc\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "text").write_text("line1 abc\nline2\n")
     extra = [each.replace("=.", f"={tmp_path}").format(labels=tmp_path / "text") for each in extra]
     models = {"asr": trained_asr, "t2s": trained_t2s}
     arguments = recipe.arguments(tmp_path / "chain", *SHORT, with_text=False, **models)

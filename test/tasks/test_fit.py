@@ -3,10 +3,13 @@
 import math
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 
+from tokenchain_toolkit.config.chain import BalanceConfig, UnpairedConfig
 from tokenchain_toolkit.config.training import OptimConfig, TrainingConfig
+from tokenchain_toolkit.data.unpaired import UnpairedData
 from tokenchain_toolkit.errors import ConfigError, TrainingError
 from tokenchain_toolkit.tasks.base import build_optimizer, learning_rate
 from tokenchain_toolkit.tasks.epoch_log import EpochLog
@@ -87,6 +90,28 @@ def test_a_resumed_chain_remembers_its_balance(make_chain_task, run_fit, tmp_pat
     weights = [(float(row["train/asr_weight"]), float(row["train/rec_weight"])) for row in rows]
     assert weights[0] == weights[1] == (1, 1) and (1, 1) not in weights[2:]
     assert all(sum(pair) == pytest.approx(2, abs=1e-4) for pair in weights)
+
+
+@pytest.mark.parametrize("training", ["joint", "alternating"])
+@pytest.mark.parametrize("feedback", ["st_gumbel", "score_function"])
+def test_a_killed_chain_goes_on_with_speech_and_text_alone(
+    make_chain_task, make_corpus, run_fit, tmp_path, feedback, training
+):
+    settings = UnpairedConfig(1.0, 1.0, feedback=feedback, labels="text", reading="free_running")
+    texts = [(f"text{index}", np.array([2, 3, 4, 2] * 2)[: 3 + index % 6]) for index in range(7)]
+    unpaired = UnpairedData(speech=make_corpus(), texts=texts, speech_ratio=1.0, text_ratio=1.0)
+
+    def task():
+        settings.sampling.max_frames_per_token = 8.0
+        balance, model = BalanceConfig(kind="uncertainty"), {"t2s_training": training}
+        return make_chain_task("none", balance=balance, model=model, unpaired=settings, average_best=0)
+
+    expected, expected_rows = run_fit(task(), tmp_path / "whole", unpaired)
+    with pytest.raises(Killed):
+        run_fit(kill_at(task(), epoch=2, batch=1), tmp_path / "killed", unpaired)
+    found, rows = run_fit(task(), tmp_path / "killed", unpaired)
+    assert_same(found, expected)
+    assert rows == expected_rows
 
 
 def test_the_seed_decides_weights_and_run(make_task, run_fit, tmp_path):

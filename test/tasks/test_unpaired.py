@@ -1,5 +1,7 @@
 """Speech alone and text alone: the split, the batches, what is learned from them, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -103,18 +105,52 @@ def test_text_alone_is_spoken_by_t2s_and_read_by_the_asr(make_chain_task, run_fi
 
     def speak(t2s, text_BL, text_lengths_B, **options):
         calls.append((t2s.training, text_BL.shape))
-        # Of each batch the first is cut off, the second too short to be spelt; only further ones are of use.
-        lengths = [40, 5, *[40] * len(text_BL)][: len(text_BL)]
-        return [SampledSpeech(torch.ones(length, dtype=torch.long), index > 0) for index, length in enumerate(lengths)]
+        # Of each batch the longest text is cut off, the first is too short to be spelt; only others are of use.
+        frames = [5, *[40] * (len(text_BL) - 1)]
+        ended_B = text_lengths_B < text_lengths_B.max()
+        return [
+            SampledSpeech(torch.ones(length, dtype=torch.long), bool(ended))
+            for length, ended in zip(frames, ended_B, strict=True)
+        ]
 
     monkeypatch.setattr(chain, "sample_semantic", speak)
-    texts = [(f"text{index}", np.array([2, 3, 4, 2])) for index in range(6)]
-    unpaired = UnpairedConfig(text_ratio=1.5, sampling=T2SSamplingConfig(temperature=1.0))
+    texts = [(f"text{index}", np.array([2, 3, 4, 2] * 3)[: 3 + index]) for index in range(8)]
+    unpaired = UnpairedConfig(text_ratio=3.0, sampling=T2SSamplingConfig(temperature=1.0))
     task = make_chain_task("none", unpaired=unpaired, max_epochs=2)
-    _, rows = run_fit(task, tmp_path, UnpairedData(texts=texts, text_ratio=1.5))
+    _, rows = run_fit(task, tmp_path, UnpairedData(texts=texts, text_ratio=3.0))
     assert calls and not any(training for training, _ in calls)
     assert float(rows[-1]["train/text_asr_loss"]) > 0
     assert 0 < float(rows[-1]["train/text_unusable"]) < 1
+
+
+@pytest.mark.parametrize("feedback", ["none", "st_argmax", "soft"])
+def test_two_passes_learn_from_speech_alone_as_one_does(make_chain_task, run_fit, make_corpus, tmp_path, feedback):
+    def losses(device_frames):
+        settings = UnpairedConfig(speech_ratio=1.0, feedback=feedback, labels="text")
+        task = make_chain_task(feedback, unpaired=settings, max_epochs=2, batch_frames=160, device_frames=device_frames)
+        task.chain.asr.config.num_time_masks, task.chain.t2s.config.history_dropout = 0, 0.0
+        for module in task.chain.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        folder = tmp_path / f"{device_frames}"
+        _, rows = run_fit(task, folder, UnpairedData(speech=make_corpus(), speech_ratio=1.0))
+        names = [f"train/{name}" for name in ("loss", "asr_loss", "rec_loss", "speech_asr_loss")]
+        return [[float(row[name]) for name in [*names, "valid/loss"]] for row in rows], rows[-1]["step"]
+
+    (whole, steps), (passes, same_steps) = losses(0), losses(80)
+    assert steps == same_steps
+    assert passes == [pytest.approx(row, rel=1e-3) for row in whole]
+
+
+def test_a_ratio_below_one_utterance_is_refused(make_corpus, silent):
+    training = TrainingConfig(batch_frames=200)
+    corpus, texts = make_corpus(), [("text", np.arange(2, 7))]
+    for kind in ("speech", "text"):
+        unpaired = UnpairedData(speech=silent if kind == "speech" else None, texts=texts if kind == "text" else ())
+        unpaired = replace(unpaired, **{f"{kind}_ratio": 0.1})
+        data = ChainDataModule(corpus, corpus, unpaired=unpaired, data=DataConfig(), training=training)
+        with pytest.raises(ConfigError, match=f"unpaired.{kind}_ratio=0.1 of training.batch_frames=200 is less"):
+            data.train_dataloader()
 
 
 def test_alternating_training_moves_one_half_at_a_time(make_chain_task, run_fit, tmp_path):
@@ -144,3 +180,9 @@ def test_what_would_have_no_effect_is_refused(make_chain_task):
         make_chain_task("st_argmax", unpaired=UnpairedConfig(feedback="soft"))
     with pytest.raises(ConfigError, match="reaches no CTC head"):
         make_chain_task("soft", model={"feedback_into": "decoder"}, unpaired=UnpairedConfig(1.0, feedback="soft"))
+    # Without feedback nothing is read of speech alone.
+    make_chain_task("soft", model={"feedback_into": "decoder"}, unpaired=UnpairedConfig(1.0, labels="text"))
+    with pytest.raises(ConfigError, match="unpaired.text_ratio=-1.0: a ratio is 0 or more"):
+        make_chain_task("none", unpaired=UnpairedConfig(text_ratio=-1.0))
+    with pytest.raises(ConfigError, match=r"unpaired\.feedback=hard: choose one of none"):
+        make_chain_task("none", unpaired=UnpairedConfig(1.0, feedback="hard"))

@@ -55,7 +55,7 @@ class ChainModelConfig:
             its own (``free_running``), or the best path of the ``ctc`` head. The text is the likeliest, or with
             ``st_gumbel`` and ``score_function`` sampled.
         feedback_into: What the gradient of L_rec reaches: the whole ``asr``, or its attention ``decoder`` alone.
-        temperature: Of the posteriors.
+        temperature: Of the posteriors; ``score_function`` samples from them as they are.
         balance: Weights of L_ASR and L_rec.
         t2s_training: ``joint``, ``frozen``, or ``alternating`` with the ASR, each in every other update.
         supervised_t2s: Weight of T2S's loss on the reference text, beside L_rec; the baseline has no other anyway.

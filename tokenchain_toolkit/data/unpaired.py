@@ -122,7 +122,7 @@ class ChainDataModule(TokenDataModule):
         if self.unpaired.speech is not None:
             speech = TokenDataset(self.unpaired.speech, self.data_config, seed=self.training.seed, epoch=epoch)
             lengths = speech.lengths + self.data_config.max_prompt_frames
-            loaders["speech"] = self._endless(speech, lengths, self.unpaired.speech_ratio, epoch=epoch, steps=steps)
+            loaders["speech"] = self._endless("speech", speech, lengths, epoch=epoch, steps=steps)
         if self.unpaired.texts:
             voices = TokenDataset(self.train, self.data_config, seed=self.training.seed, epoch=epoch)
             units = sum(len(self.train.texts[index]) for index in self.train.usable)
@@ -130,19 +130,30 @@ class ChainDataModule(TokenDataModule):
             spoken = np.array([len(text_L) * frames_per_unit for _, text_L in self.unpaired.texts])
             lengths = np.ceil(spoken).astype(np.int64) + self.data_config.max_prompt_frames
             texts = TextDataset(self.unpaired.texts, voices, seed=self.training.seed)
-            loaders["text"] = self._endless(texts, lengths, self.unpaired.text_ratio, epoch=epoch, steps=steps)
+            loaders["text"] = self._endless("text", texts, lengths, epoch=epoch, steps=steps)
         return CombinedLoader(loaders, mode="min_size")
 
     def _endless(
-        self, dataset: Batchable, lengths: np.ndarray, ratio: float, *, epoch: int, steps: int
+        self, kind: str, dataset: Batchable, lengths: np.ndarray, *, epoch: int, steps: int
     ) -> DataLoader[TokenBatch]:
-        """The batches of this epoch out of passes over a corpus that follow each other without end."""
+        """The batches of this epoch out of passes over a corpus that follow each other without end.
+
+        Raises:
+            ConfigError: A batch holds at least one utterance, and that is more than the ratio asks for.
+        """
+        ratio = getattr(self.unpaired, f"{kind}_ratio")
+        batch_frames = round(ratio * self.training.batch_frames)
+        if batch_frames < lengths.mean():
+            raise ConfigError(
+                f"unpaired.{kind}_ratio={ratio:g} of training.batch_frames={self.training.batch_frames} is less than "
+                f"one utterance, which has {lengths.mean():.0f} frames on average; raise one of the two"
+            )
         first, found, pass_number = epoch * steps, 0, 0
         chosen: list[np.ndarray] = []
         while len(chosen) < steps:
             batches = make_batches(
                 lengths,
-                batch_frames=max(round(ratio * self.training.batch_frames), 1),
+                batch_frames=batch_frames,
                 max_batch_size=self.training.max_batch_size,
                 min_batch_size=self.num_devices * self.num_passes,
                 seed=self.training.seed,

@@ -158,8 +158,10 @@ class TokenASR(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Teacher-forced scores of the attention decoder and the targets they are for, with the end symbol last."""
         inputs_BL, targets_BL = add_sos_eos(text_BL, text_lengths_B, sos_eos_id=self.sos_eos_id)
-        logits_BLV, _ = self.decoder(memory_BSD, memory_lengths_B, inputs_BL, text_lengths_B + 1)
-        return logits_BLV, targets_BL
+        # ESPnet's masks are as wide as the longest text, so what is padded further would not fit them.
+        longest = int(text_lengths_B.max()) + 1
+        logits_BLV, _ = self.decoder(memory_BSD, memory_lengths_B, inputs_BL[:, :longest], text_lengths_B + 1)
+        return F.pad(logits_BLV, (0, 0, 0, inputs_BL.shape[1] - longest)), targets_BL
 
     def _ctc_loss(
         self,

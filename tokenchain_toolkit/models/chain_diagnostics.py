@@ -3,7 +3,7 @@
 Shapes: B utterances, L text positions, V text units.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
@@ -118,13 +118,14 @@ def estimator_bias(
         link: With feedback.
         temperature: Tau of the interface.
         generator: Of the samples.
-        num_samples: Samples of each of two unbiased estimates.
+        num_samples: Draws of Gumbel noise, and samples of each of two unbiased estimates.
 
     Returns:
-        ``estimator_cosine``, between the gradients with the feedback as configured and with expected embeddings (the
-        soft path; 1 where there is no bias against it); ``score_cosine``, with an unbiased score-function estimate, in
-        which each position's unit is drawn by itself; ``score_split_cosine``, between two such estimates: the most that
-        ``score_cosine`` can be trusted to show. Empty for the score function itself.
+        ``estimator_cosine``, between the gradients with the feedback as configured (with Gumbel noise, the mean over
+        ``num_samples`` draws of it) and with expected embeddings (the soft path; 1 where there is no bias against it);
+        ``score_cosine``, with an unbiased score-function estimate, in which each position's unit is drawn by itself;
+        ``score_split_cosine``, between two such estimates: the most that ``score_cosine`` can be trusted to show. Empty
+        for the score function itself.
     """
     if link.feedback == "score_function":
         return {}
@@ -133,9 +134,17 @@ def estimator_bias(
             settings: dict[str, Any] = {"link": link, "temperature": temperature, "generator": None}
             read = chain.reconstruct_from_speech(batch, chain.recognise(batch), **settings).reading
         logits_BLV = read.logits_BLV.detach().requires_grad_()
-        estimated, soft = (
-            _estimated_gradient(chain, batch, read, logits_BLV, feedback=feedback, temperature=temperature)
-            for feedback in (link.feedback, "soft")
+        noises: list[torch.Tensor | None] = [None]
+        if link.feedback == "st_gumbel":
+            noises = [
+                gumbel_noise(logits_BLV.shape, generator=generator, device=logits_BLV.device)
+                for _ in range(num_samples)
+            ]
+        estimated = _estimated_gradient(
+            chain, batch, read, logits_BLV, feedback=link.feedback, temperature=temperature, noises=noises
+        )
+        soft = _estimated_gradient(
+            chain, batch, read, logits_BLV, feedback="soft", temperature=temperature, noises=[None]
         )
         first, second = (
             _unbiased_gradient(chain, batch, read, num_samples=num_samples, generator=generator) for _ in range(2)
@@ -155,11 +164,17 @@ def _estimated_gradient(
     *,
     feedback: str,
     temperature: float,
+    noises: Sequence[torch.Tensor | None],
 ) -> torch.Tensor:
-    """Gradient of L_rec at the scores by a kind of feedback, flat."""
-    probs_BLV = interface_probs(logits_BLV, temperature=temperature)
-    text_BLD = chain.feed_back(feedback, probs_BLV, read.text_BL)
-    return torch.autograd.grad(chain.reconstruct(text_BLD, read.lengths_B, batch).loss, logits_BLV)[0].flatten()
+    """Gradient of L_rec at the scores by a kind of feedback, flat; the mean over noises, None for no noise."""
+    gradients = []
+    for noise_BLV in noises:
+        probs_BLV = interface_probs(logits_BLV, temperature=temperature, noise_BLV=noise_BLV)
+        text_BL = read.text_BL if noise_BLV is None else (logits_BLV + noise_BLV).argmax(-1)
+        text_BLD = chain.feed_back(feedback, probs_BLV, text_BL)
+        loss = chain.reconstruct(text_BLD, read.lengths_B, batch).loss
+        gradients.append(torch.autograd.grad(loss, logits_BLV)[0])
+    return torch.stack(gradients).mean(dim=0).flatten()
 
 
 def _unbiased_gradient(

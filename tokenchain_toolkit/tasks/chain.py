@@ -210,17 +210,23 @@ def check_chain(config: ChainConfig) -> None:
     """
     unpaired = config.unpaired
     check_model(config.model)
-    for link in (config.model, unpaired):
-        Link(link.feedback, link.reading)
+    for section, link in (("model", config.model), ("unpaired", unpaired)):
+        try:
+            Link(link.feedback, link.reading)
+        except ConfigError as error:
+            raise ConfigError(f"{section}.{error}") from error
     temperature_at(config.model.temperature, 0.0, num_epochs=config.training.max_epochs)
     loss_weights(config.model.balance, [])
     if unpaired.reading == "teacher_forced":
         raise ConfigError("unpaired.reading=teacher_forced: speech alone has no text; choose free_running or ctc")
+    for name in ("speech_ratio", "text_ratio"):
+        if getattr(unpaired, name) < 0:
+            raise ConfigError(f"unpaired.{name}={getattr(unpaired, name)}: a ratio is 0 or more; 0 uses none")
     if unpaired.speech_ratio and unpaired.feedback == "none" and unpaired.labels is None:
         raise ConfigError("unpaired.speech_ratio has no effect without unpaired.feedback or unpaired.labels; set one")
     if not unpaired.speech_ratio and (unpaired.feedback != "none" or unpaired.labels is not None):
         raise ConfigError("unpaired.feedback and unpaired.labels need speech alone; raise unpaired.speech_ratio")
-    if config.model.feedback_into == "decoder" and unpaired.speech_ratio and unpaired.reading == "ctc":
+    if config.model.feedback_into == "decoder" and unpaired.feedback != "none" and unpaired.reading == "ctc":
         raise ConfigError("model.feedback_into=decoder reaches no CTC head; set unpaired.reading=free_running")
 
 
@@ -239,4 +245,6 @@ def _values(output: ChainOutput) -> dict[str, torch.Tensor | float]:
     }
     if output.link is not None:
         values["link_entropy"] = output.link.entropy
+    if output.supervised is not None:
+        values["supervised_loss"] = output.supervised.loss
     return values

@@ -119,7 +119,7 @@ def load_unpaired(
 
     Raises:
         ConfigError: A set is given that no ratio uses.
-        DataError: A ratio is above 0 and there is nothing to use, or labels are missing.
+        DataError: A ratio is above 0 and there is nothing to use, labels are missing, or a text is empty.
     """
     settings = config.unpaired
     for what, given, ratio in (
@@ -132,7 +132,7 @@ def load_unpaired(
             )
     speech = None
     if settings.speech_ratio:
-        added = [load_joined([one], text_tokenizer=text_tokenizer) for one in sets.speech]
+        added = [load_joined([one]) for one in sets.speech]
         for one, corpus in zip(sets.speech, added, strict=True):
             check_same_tokenizer(
                 rest.dump.manifest, corpus.dump.manifest, our_name="the chain", their_name=str(one.dump)
@@ -148,13 +148,26 @@ def load_unpaired(
     if settings.text_ratio:
         texts = [(rest.dump.utt_ids[index], rest.texts[index]) for index in rest.usable]
         for folder in sets.text:
-            for utt_id, text in read_table(folder / "text").items():
-                texts.append((utt_id, np.asarray(text_tokenizer.encode(text, utt_id=utt_id), dtype=np.int32)))
+            texts += _texts_of(folder / "text", text_tokenizer)
         if not texts:
             raise DataError(
                 "unpaired.text_ratio is above 0 and there is no text alone; lower data.paired_share, or give a folder"
             )
     return UnpairedData(speech=speech, texts=texts, speech_ratio=settings.speech_ratio, text_ratio=settings.text_ratio)
+
+
+def _texts_of(path: Path, text_tokenizer: TextTokenizer) -> list[tuple[str, np.ndarray]]:
+    """Names and ids of the texts of a table.
+
+    Raises:
+        DataError: A line holds a name and no text.
+    """
+    texts = []
+    for utt_id, text in read_table(path).items():
+        if not text:
+            raise DataError(f"{path}: {utt_id} has no text; remove the line")
+        texts.append((utt_id, np.asarray(text_tokenizer.encode(text, utt_id=utt_id), dtype=np.int32)))
+    return texts
 
 
 def _without_texts(corpus: TokenCorpus, settings: UnpairedConfig, text_tokenizer: TextTokenizer) -> TokenCorpus:

@@ -50,10 +50,9 @@ def main() -> int:
     chain = ChainModel(ChainModelConfig(feedback="none"), asr=asr.module, t2s=t2s.module).eval()
     corpus = load_corpus(arguments.dump, arguments.data, text_tokenizer=asr.text_tokenizer)
     dataset = TokenDataset(corpus, DataConfig(), seed=0, epoch=0)
-    size = arguments.batch_size
+    size, count = arguments.batch_size, min(arguments.batch_size * arguments.batches, len(dataset))
     batches = [
-        collate([dataset[index] for index in range(start, start + size)])
-        for start in range(0, size * arguments.batches, size)
+        collate([dataset[index] for index in range(start, min(start + size, count))]) for start in range(0, count, size)
     ]
     columns = [*(f"-{step:g}" for step in arguments.steps), "random", "soft", "score", "two scores", "L_ASR"]
     sys.stdout.write(f"| feedback | reading | {' | '.join(columns)} |\n|---|---|{'---:|' * len(columns)}\n")
