@@ -80,3 +80,19 @@ def test_the_temperature_follows_its_schedule(make_chain_task, run_fit, tmp_path
     taus = [float(row["train/temperature"]) for row in rows]
     assert taus == sorted(taus, reverse=True)
     assert 1.6 < taus[0] < 2.0 and 0.5 < taus[-1] < 0.9
+
+
+def test_no_two_updates_or_seeds_share_their_noise(make_chain_task, run_fit, tmp_path):
+    noises = []
+    for seed in (0, 1):
+        task = make_chain_task(max_epochs=2, seed=seed)
+        whole = task._sampling_generator
+
+        def remembered(batch_idx, whole=whole):
+            generator = whole(batch_idx)
+            noises.append(generator.initial_seed())
+            return generator
+
+        task._sampling_generator = remembered
+        run_fit(task, tmp_path / str(seed))
+    assert len(noises) > 4 and len(set(noises)) == len(noises)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from tokenchain_toolkit.config.chain import ChainConfig
@@ -18,7 +19,7 @@ from tokenchain_toolkit.models.straight_through import interface_entropy, interf
 from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.models.temperature import temperature_at
 from tokenchain_toolkit.tasks.asr import greedy_ter
-from tokenchain_toolkit.tasks.base import DEVICE_STRIDE, SEED_STRIDE, BaseTask
+from tokenchain_toolkit.tasks.base import BaseTask
 
 # What is sampled has a stream of its own, so that the baseline and the chain see the same dropout and masks.
 SAMPLING_STREAM = 500_009
@@ -89,9 +90,10 @@ class ChainTask(BaseTask):
         return self.checked(loss, batch)
 
     def _sampling_generator(self, batch_idx: int) -> torch.Generator:
-        """Randomness of what is sampled in this update, or of several passes and devices in this one of them."""
-        share = self.global_rank * DEVICE_STRIDE + batch_idx % self.trainer.accumulate_grad_batches * SEED_STRIDE
-        seed = SAMPLING_STREAM + self.config.training.seed + self.global_step + share
+        """Randomness of what is sampled here: its own for every seed, update, device and pass of an update."""
+        passed = batch_idx % self.trainer.accumulate_grad_batches
+        place = (SAMPLING_STREAM, self.config.training.seed, self.global_step, self.global_rank, passed)
+        seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
         return torch.Generator(device=self.device).manual_seed(seed)
 
     def _speech_losses(
