@@ -1,5 +1,7 @@
 """Probe and estimates: batches like training's, figures that follow from them by frames and epochs."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from tokenchain_toolkit.planning.estimates import (
     frames_at_once,
     tokenizer_stages,
     training_stage,
+    warmup_fault,
 )
 from tokenchain_toolkit.planning.findings import OK, WARN
 from tokenchain_toolkit.planning.probe import (
@@ -130,12 +133,22 @@ def test_tokens_take_two_bytes_each():
     assert (extract.stage, extract.seconds) == ("extract_tokens", 2e4) and extract.disk_bytes == 2e6 * 50 * 9 * 2
 
 
-def test_a_run_that_ends_before_its_warmup_does_is_a_warning():
+@pytest.mark.parametrize(
+    ("warmup_steps", "told"), [(5, ""), (6, "at its peak after 60% of the run"), (11, "never gets to its peak")]
+)
+def test_a_learning_rate_that_rises_for_too_long_is_a_warning(warmup_steps, told):
     frames = np.full(20, 40)  # two batches, five epochs
-    for warmup_steps, status in ((10, OK), (11, WARN)):
-        config = ASRConfig(training=TrainingConfig(**TRAINING), optim=OptimConfig(warmup_steps=warmup_steps))
-        (found, _) = describe_stages([training_stage(MEASURE, config, train_frames=frames, valid_frames=frames)])
-        assert found.status == status and ("10 updates in all" in found.remedy) == (status == WARN)
+    config = ASRConfig(training=TrainingConfig(**TRAINING), optim=OptimConfig(warmup_steps=warmup_steps))
+    (found, _) = describe_stages([training_stage(MEASURE, config, train_frames=frames, valid_frames=frames)])
+    assert "5 epochs, 10 updates" in found.found and found.status == (WARN if told else OK)
+    assert told in found.remedy and ("train_asr.yaml: " in found.remedy) == bool(told)
+
+
+@pytest.mark.parametrize("updates", [0, 1, 2, 7, 100, 12_345])
+def test_the_warmup_that_is_advised_is_no_fault(updates):
+    told = warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=10**6)), updates)
+    advised = int(re.search(r"set optim.warmup_steps=(\d+)", told)[1])
+    assert 1 <= advised and not warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=advised)), updates)
 
 
 def test_more_than_a_week_is_a_warning():
