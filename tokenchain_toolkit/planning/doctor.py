@@ -25,17 +25,17 @@ from tokenchain_toolkit.planning.machine import (
     describe_gpus,
     find_gpus,
 )
-from tokenchain_toolkit.planning.probe import (
-    TRAINED_BYTES,
-    ExtractionMeasure,
-    StepMeasure,
-    StepProbe,
-    measure_extraction,
-    measure_step,
-)
+from tokenchain_toolkit.planning.probe import TRAINED_BYTES, StepMeasure, StepProbe, measure_step
 from tokenchain_toolkit.planning.recipe import Settings, TokenSizes, expected_sizes, load_settings
 from tokenchain_toolkit.planning.sets import SetFacts, describe_set, is_extracted, read_sets
 from tokenchain_toolkit.planning.text_fit import CtcFacts, ctc_of_dump, ctc_of_durations, describe_ctc, try_text_units
+from tokenchain_toolkit.planning.tokenizer_probe import (
+    ExtractionMeasure,
+    HeadMeasure,
+    has_head,
+    measure_extraction,
+    measure_head,
+)
 from tokenchain_toolkit.planning.trainees import Trainee, asr_trainee, chain_trainee, s2a_trainee, t2s_trainee
 from tokenchain_toolkit.text.bpe import TextTokenizer
 
@@ -75,6 +75,7 @@ class Diagnosis:
     sets: list[SetFacts] = field(default_factory=list)
     ctc: list[CtcFacts] = field(default_factory=list)
     extraction: ExtractionMeasure | None = None
+    head: HeadMeasure | None = None
     steps: list[StepMeasure] = field(default_factory=list)
     stages: list[StageEstimate] = field(default_factory=list)
 
@@ -208,7 +209,8 @@ def _measure_and_reckon(options: DoctorOptions, settings: Settings, dump: Path |
         remedy = "give --hours, or run this again when data/ is there"
         found.findings.append(Finding("estimates", WARN, "the amount of data is not known", remedy))
         return
-    share = options.seconds / (3 + len(settings.chains) + (settings.s2a is not None))
+    num_probes = 3 + len(settings.chains) + (settings.s2a is not None) + has_head(settings.tokenizer)
+    share = options.seconds / num_probes
     _reckon_tokens(settings, speech, share, found)
     for trainee in _trainees(settings, speech.sizes):
         on_frames = trainee.name == "s2a"
@@ -228,9 +230,12 @@ def _reckon_tokens(settings: Settings, speech: ExpectedSpeech, seconds: float, f
     except TokenChainError as error:
         found.findings.append(Finding("tokenizer", FAIL, str(error)))
         return
+    if has_head(settings.tokenizer):
+        found.head = measure_head(settings.tokenizer, device=device, seconds=seconds)
     found.stages += tokenizer_stages(
         settings.tokenizer,
         found.extraction,
+        found.head,
         train_seconds=float(speech.train.sum()) / speech.sizes.frame_rate,
         all_seconds=speech.all_seconds,
         sizes=speech.sizes,

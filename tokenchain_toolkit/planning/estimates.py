@@ -10,8 +10,9 @@ from tokenchain_toolkit.config.tokenizer import TokenizerConfig
 from tokenchain_toolkit.config.training import CommonConfig
 from tokenchain_toolkit.data.batching import make_batches
 from tokenchain_toolkit.planning.findings import OK, WARN, Finding, about, about_bytes, about_time
-from tokenchain_toolkit.planning.probe import FLOAT_BYTES, ExtractionMeasure, StepMeasure
+from tokenchain_toolkit.planning.probe import FLOAT_BYTES, StepMeasure
 from tokenchain_toolkit.planning.recipe import TokenSizes
+from tokenchain_toolkit.planning.tokenizer_probe import ExtractionMeasure, HeadMeasure
 
 TOKEN_BYTES = 2
 # A checkpoint holds the weights and the two moments of Adam.
@@ -53,29 +54,40 @@ class Epoch:
 
 
 def tokenizer_stages(
-    config: TokenizerConfig, measure: ExtractionMeasure, *, train_seconds: float, all_seconds: float, sizes: TokenSizes
+    config: TokenizerConfig,
+    measure: ExtractionMeasure,
+    head: HeadMeasure | None,
+    *,
+    train_seconds: float,
+    all_seconds: float,
+    sizes: TokenSizes,
 ) -> list[StageEstimate]:
     """Learning the tokenizer and extracting the tokens of all sets, both in one process.
 
     Args:
         config: Tokenizer.
         measure: Speed of extraction.
+        head: Training of the codec's head; None where the codec has none.
         train_seconds: Audio of the training set.
         all_seconds: Audio of all sets.
         sizes: Frame rate and quantizers.
     """
-    most = config.semantic.kmeans.max_frames / sizes.frame_rate
-    heard = min(train_seconds, most) if config.semantic.kmeans.max_frames else train_seconds
     columns = 1 + (sizes.num_quantizers if config.codec.enabled else 0)
     basis = f"{measure.what}, {about(measure.speed, 'seconds of audio a second')}, one process"
-    memory = round(config.semantic.kmeans.memory_gb * 1e9)
     found = [
         StageEstimate("extract_tokens", all_seconds / measure.speed, _dump_bytes(all_seconds, sizes, columns), 0, basis)
     ]
-    if config.semantic.kind != "codec":
-        basis += "; without the k-means itself"
-        found.insert(0, StageEstimate("learn_tokenizer", heard / measure.speed, 0, memory, basis))
-    return found
+    if config.semantic.kind == "codec":
+        return found
+    most = config.semantic.kmeans.max_frames / sizes.frame_rate
+    seconds = (min(train_seconds, most) if most else train_seconds) / measure.speed
+    disk, memory = 0, round(config.semantic.kmeans.memory_gb * 1e9)
+    basis += "; without the k-means itself"
+    if head is not None:
+        seconds += head.num_steps * head.step_seconds
+        disk += head.num_parameters * FLOAT_BYTES
+        basis += f"; {head.num_steps:,} updates of the codec's head, each {head.step_seconds:.2g} s"
+    return [StageEstimate("learn_tokenizer", seconds, disk, memory, basis), *found]
 
 
 def _dump_bytes(seconds: float, sizes: TokenSizes, columns: int) -> int:
