@@ -95,7 +95,15 @@ def test_with_data_it_says_more(filled, capsys):
 def test_a_key_that_does_not_exist_fails(filled, caplog):
     (filled / "conf/train_t2s.yaml").write_text("model: {hiden_dim: 8}\n")
     status, checks, _ = diagnose("--seconds", "0")
-    assert status == 1 and checks["settings"] == "fail" and "1 checks fail: settings" in caplog.text
+    assert status == 1 and checks["settings"] == "fail" and "to be mended first: settings;" in caplog.text
+
+
+def test_a_recipe_on_the_models_of_another_is_told_to_look_there(folder, capsys):
+    (folder / "conf/tokenizer.yaml").unlink()
+    assert diagnose("--seconds", "0")[1]["settings"] == "fail"
+    (folder / "run.sh").write_text('./tokenchain.sh --source ../../other/tokenchain1 "$@"\n')
+    status, checks, _ = diagnose("--seconds", "0")
+    assert status == 0 and checks["settings"] == "warn" and "in that recipe's folder" in capsys.readouterr().out
 
 
 def test_texts_that_ctc_cannot_spell_fail(filled):

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         write_json(arguments.json, {"findings": findings, "sets": sets, **probes, **figures})
     failed = [each.check for each in found.findings if each.status == FAIL]
     if failed:
-        raise ConfigError(f"{len(failed)} checks fail: {', '.join(failed)}; the lines after -> say what to do")
+        raise ConfigError(f"to be mended first: {', '.join(failed)}; what to do stands in these lines or after ->")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -97,6 +97,12 @@ def diagnose(options: DoctorOptions) -> Diagnosis:
 def _settings(options: DoctorOptions, found: Diagnosis) -> tuple[Settings | None, Path | None]:
     """The settings, if they load, and the folder of the dumps, if it is known."""
     conf = options.recipe / options.conf
+    if not (conf / "tokenizer.yaml").is_file() and _goes_on_from_another(options.recipe):
+        text = (
+            "tokenizer and pretrained models are those of another recipe (--source in run.sh), and so are the settings"
+        )
+        found.findings.append(Finding("settings", WARN, text, "run this in that recipe's folder, too"))
+        return None, None
     chains = list(options.chains) or [name for name in DEFAULT_CHAINS if (conf / f"chain_{name}.yaml").is_file()]
     try:
         settings = load_settings(conf, chains)
@@ -106,6 +112,12 @@ def _settings(options: DoctorOptions, found: Diagnosis) -> tuple[Settings | None
         return None, None
     found.findings.append(Finding("settings", OK, f"{conf} loads; chains {', '.join(chains) or 'none'}"))
     return settings, dump
+
+
+def _goes_on_from_another(recipe: Path) -> bool:
+    """Whether ``run.sh`` names another recipe, whose models its chains start from."""
+    script = recipe / "run.sh"
+    return script.is_file() and "--source " in script.read_text(encoding="utf-8")
 
 
 def _dump_folder(options: DoctorOptions) -> Path | None:
@@ -129,7 +141,7 @@ def _look_at_sets(options: DoctorOptions, settings: Settings, dump: Path | None,
     try:
         found.sets += read_sets(data, dump)
         if not found.sets:
-            remedy = "run stage data and then this again"
+            remedy = "./run.sh --stop_stage data makes it; then run this again"
             found.findings.append(Finding("data", OK if options.hours else WARN, "not there yet", remedy))
             return
         found.findings += [describe_set(facts) for facts in found.sets]
@@ -206,7 +218,7 @@ def _measure_and_reckon(options: DoctorOptions, settings: Settings, dump: Path |
         found.findings.append(Finding("estimates", FAIL, str(error)))
         return
     if speech is None:
-        remedy = "give --hours, or run this again when data/ is there"
+        remedy = "give the hours of training speech by --hours, or run this again when data/ is there"
         found.findings.append(Finding("estimates", WARN, "the amount of data is not known", remedy))
         return
     num_probes = 3 + len(settings.chains) + (settings.s2a is not None) + has_head(settings.tokenizer)
@@ -218,7 +230,8 @@ def _measure_and_reckon(options: DoctorOptions, settings: Settings, dump: Path |
         probe = StepProbe(trainee, train, speech.sizes, input_layer=settings.asr.model.input_layer)
         found.steps.append(measure_step(probe, seconds=share))
         found.stages.append(training_stage(found.steps[-1], trainee.config, train_frames=train, valid_frames=valid))
-    basis = f"for {speech.name}, on one device of this machine, extrapolated from the probe"
+    frames = f"{speech.sizes.frame_rate:g} frames are a second of speech"
+    basis = f"for {speech.name}, on one device of this machine, extrapolated from the probe; {frames}"
     found.findings += [Finding("estimates", OK, basis), *describe_stages(found.stages)]
 
 

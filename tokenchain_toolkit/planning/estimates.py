@@ -82,7 +82,7 @@ def tokenizer_stages(
     most = config.semantic.kmeans.max_frames / sizes.frame_rate
     seconds = (min(train_seconds, most) if most else train_seconds) / measure.speed
     disk, memory = 0, round(config.semantic.kmeans.memory_gb * 1e9)
-    basis += "; without the k-means itself"
+    basis += "; the k-means itself is not in it"
     if head is not None:
         seconds += head.num_steps * head.step_seconds
         disk += head.num_parameters * FLOAT_BYTES
@@ -120,7 +120,7 @@ def training_stage(
         fault=warmup_fault(config, updates),
         basis=(
             f"{epochs}, {updates:,} updates; a step of {measure.frames:,} frames took {measure.seconds:.3g} s "
-            f"({measure.device}, {measure.precision}, median of {measure.num_steps})"
+            f"({measure.device}, precision {measure.precision}, median of {measure.num_steps})"
         ),
     )
 
