@@ -12,27 +12,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from shell_blocks import shell_commands
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 
 
-def shell_blocks(path):
-    """The ``sh`` blocks of a document, comments and continued lines taken out: each a list of commands."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", path.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return [
-        [line for line in (shlex.join(shlex.split(raw, comments=True)) for raw in _lines(block)) if line]
-        for block in blocks
-    ]
-
-
-def _lines(block):
-    return block.replace("\\\n", " ").splitlines()
-
-
 def shown(beginning):
     """Commands of all documents that begin so."""
-    commands = (command for name in DOCUMENTS for block in shell_blocks(ROOT / name) for command in block)
+    commands = (command for name in DOCUMENTS for command in shell_commands(ROOT / name))
     return sorted({command for command in commands if command.startswith(beginning)})
 
 

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from shell_blocks import shell_blocks
 
 from tokenchain_toolkit.data.kaldi import read_data_dir
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "egs2" / "README.md").read_text(encoding="utf-8")
+PATH = ROOT / "egs2" / "README.md"
+PAGE = PATH.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def followed(tmp_path_factory):
     generated = shutil.ignore_patterns("data", "dump", "exp")
     shutil.copytree(ROOT / "egs2" / "TEMPLATE", tree / "egs2" / "TEMPLATE", symlinks=True, ignore=generated)
     (tree / "tokenchain_toolkit").symlink_to(ROOT / "tokenchain_toolkit")
-    script = "set -euo pipefail\n" + "\n".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
+    script = "set -euo pipefail\n" + "\n".join(shell_blocks(PATH))
     environment = {**os.environ, "VENV": sys.prefix, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         ["bash", "-c", script], cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

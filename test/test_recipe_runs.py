@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from shell_blocks import shell_commands
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPTS = ROOT.parent / "shared" / "data"
@@ -206,10 +206,9 @@ def test_the_mini_synth_recipe_runs(mini_synth):
 
 
 def readme_commands():
-    """The commands of the package that README.md shows working on a recipe's experiments, continued lines joined."""
-    shown = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
-    lines = "\n".join(shown).replace("\\\n", " ").splitlines()
-    return [" ".join(line.split()) for line in lines if line.startswith("python3 -m") and "exp/" in line]
+    """The commands of the package that README.md shows working on a recipe's experiments."""
+    commands = shell_commands(ROOT / "README.md")
+    return [command for command in commands if command.startswith("python3 -m") and "exp/" in command]
 
 
 @pytest.mark.parametrize("command", readme_commands())

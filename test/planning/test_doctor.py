@@ -17,7 +17,13 @@ TINY_ASR = {
 }
 TINY = {"hidden_dim": 8, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 8}
 SETTINGS = {
-    "tokenizer": {"semantic": {"kmeans": {"num_clusters": 12}}, "codec": {"num_quantizers": 3, "codebook_size": 7}},
+    "tokenizer": {
+        "semantic": {"kmeans": {"num_clusters": 12}},
+        "codec": {
+            **{"num_quantizers": 3, "codebook_size": 7},
+            "head": {"steps": 30, "hidden_dim": 8, "num_layers": 1, "batch_size": 2},
+        },
+    },
     "bpe": {"model_type": "char"},
     "train_asr": {"model": TINY_ASR},
     "train_t2s": {"model": TINY},
@@ -65,6 +71,9 @@ def test_before_there_is_data_hours_are_reckoned_with(folder):
         *("train_chain_baseline", "train_chain_st_argmax", "train_s2a"),
     ]
     assert all(each["seconds"] > 0 for each in stages.values())
+    head = found["head"]
+    assert head["num_steps"] == 30 and stages["learn_tokenizer"]["seconds"] > 30 * head["step_seconds"]
+    assert stages["learn_tokenizer"]["disk_bytes"] == 4 * head["num_parameters"]
     _, _, twice = diagnose("--seconds", "0.5", "--hours", "2")
     ratio = twice["stages"][1]["disk_bytes"] / stages["extract_tokens"]["disk_bytes"]
     assert ratio == pytest.approx(2, rel=0.01)
@@ -86,7 +95,15 @@ def test_with_data_it_says_more(filled, capsys):
 def test_a_key_that_does_not_exist_fails(filled, caplog):
     (filled / "conf/train_t2s.yaml").write_text("model: {hiden_dim: 8}\n")
     status, checks, _ = diagnose("--seconds", "0")
-    assert status == 1 and checks["settings"] == "fail" and "1 checks fail: settings" in caplog.text
+    assert status == 1 and checks["settings"] == "fail" and "to be mended first: settings;" in caplog.text
+
+
+def test_a_recipe_on_the_models_of_another_is_told_to_look_there(folder, capsys):
+    (folder / "conf/tokenizer.yaml").unlink()
+    assert diagnose("--seconds", "0")[1]["settings"] == "fail"
+    (folder / "run.sh").write_text('./tokenchain.sh --source ../../other/tokenchain1 "$@"\n')
+    status, checks, _ = diagnose("--seconds", "0")
+    assert status == 0 and checks["settings"] == "warn" and "in that recipe's folder" in capsys.readouterr().out
 
 
 def test_texts_that_ctc_cannot_spell_fail(filled):

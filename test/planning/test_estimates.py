@@ -1,5 +1,7 @@
 """Probe and estimates: batches like training's, figures that follow from them by frames and epochs."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from tokenchain_toolkit.config.asr import ASRConfig
 from tokenchain_toolkit.config.chain import ChainConfig, UnpairedConfig
 from tokenchain_toolkit.config.s2a import S2AConfig, S2AModelConfig
 from tokenchain_toolkit.config.t2s import T2SConfig
-from tokenchain_toolkit.config.tokenizer import CodecConfig, TokenizerConfig
+from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, TokenizerConfig
 from tokenchain_toolkit.config.training import DataConfig, OptimConfig, TrainingConfig
 from tokenchain_toolkit.models.sequences import ctc_frames_needed
 from tokenchain_toolkit.planning.amount import typical_seconds
@@ -19,16 +21,18 @@ from tokenchain_toolkit.planning.estimates import (
     frames_at_once,
     tokenizer_stages,
     training_stage,
+    warmup_fault,
 )
 from tokenchain_toolkit.planning.findings import OK, WARN
-from tokenchain_toolkit.planning.probe import (
-    ExtractionMeasure,
-    StepMeasure,
-    StepProbe,
-    measure_extraction,
-    measure_step,
-)
+from tokenchain_toolkit.planning.probe import StepMeasure, StepProbe, measure_step
 from tokenchain_toolkit.planning.recipe import TokenSizes
+from tokenchain_toolkit.planning.tokenizer_probe import (
+    ExtractionMeasure,
+    HeadMeasure,
+    has_head,
+    measure_extraction,
+    measure_head,
+)
 from tokenchain_toolkit.planning.trainees import asr_trainee, chain_trainee, random_batch, s2a_trainee, t2s_trainee
 
 SIZES = TokenSizes(num_semantic=12, vocab_size=9, num_quantizers=3, codebook_size=7, frames_per_unit=6.0)
@@ -121,21 +125,49 @@ def test_a_pass_holds_a_share_of_the_batch(devices, device_frames, expected):
     assert frames_at_once(config, num_devices=devices) == expected
 
 
+EXTRACTION = ExtractionMeasure(speed=100.0, what="mfcc features")
+AMOUNT = {"train_seconds": 1e6, "all_seconds": 2e6, "sizes": TokenSizes(num_quantizers=8)}
+
+
 def test_tokens_take_two_bytes_each():
-    extraction = ExtractionMeasure(speed=100.0, what="mfcc features")
-    learn, extract = tokenizer_stages(
-        TokenizerConfig(), extraction, train_seconds=1e6, all_seconds=2e6, sizes=TokenSizes(num_quantizers=8)
-    )
-    assert (learn.stage, learn.seconds) == ("learn_tokenizer", 500_000 / 50 / 100)
+    learn, extract = tokenizer_stages(TokenizerConfig(), EXTRACTION, None, **AMOUNT)
+    assert (learn.stage, learn.seconds, learn.disk_bytes) == ("learn_tokenizer", 500_000 / 50 / 100, 0)
     assert (extract.stage, extract.seconds) == ("extract_tokens", 2e4) and extract.disk_bytes == 2e6 * 50 * 9 * 2
 
 
-def test_a_run_that_ends_before_its_warmup_does_is_a_warning():
+def test_the_head_takes_its_updates_and_its_weights():
+    head = HeadMeasure(step_seconds=0.25, num_steps=400, num_parameters=1000)
+    without, with_head = (tokenizer_stages(TokenizerConfig(), EXTRACTION, each, **AMOUNT) for each in (None, head))
+    assert with_head[0].seconds - without[0].seconds == 100 and with_head[0].disk_bytes == 4000
+    assert "400 updates of the codec's head" in with_head[0].basis and with_head[1] == without[1]
+
+
+def test_the_head_that_is_measured_is_that_of_the_settings():
+    sizes = {"hidden_dim": 8, "num_layers": 1, "batch_size": 2}
+    config = TokenizerConfig(codec=CodecConfig(head=HeadConfig(steps=3, segment_frames=600, **sizes)))
+    assert has_head(config)
+    found = measure_head(config, device="cpu", seconds=0.1)
+    assert found.num_steps == 3 and found.step_seconds > 0 and found.num_parameters > 8 * config.codec.num_mels
+    assert not has_head(TokenizerConfig(codec=CodecConfig(head=HeadConfig(steps=0))))
+    assert not has_head(TokenizerConfig(codec=CodecConfig(kind="encodec", model="there")))
+
+
+@pytest.mark.parametrize(
+    ("warmup_steps", "told"), [(5, ""), (6, "at its peak after 60% of the run"), (11, "never gets to its peak")]
+)
+def test_a_learning_rate_that_rises_for_too_long_is_a_warning(warmup_steps, told):
     frames = np.full(20, 40)  # two batches, five epochs
-    for warmup_steps, status in ((10, OK), (11, WARN)):
-        config = ASRConfig(training=TrainingConfig(**TRAINING), optim=OptimConfig(warmup_steps=warmup_steps))
-        (found, _) = describe_stages([training_stage(MEASURE, config, train_frames=frames, valid_frames=frames)])
-        assert found.status == status and ("10 updates in all" in found.remedy) == (status == WARN)
+    config = ASRConfig(training=TrainingConfig(**TRAINING), optim=OptimConfig(warmup_steps=warmup_steps))
+    (found, _) = describe_stages([training_stage(MEASURE, config, train_frames=frames, valid_frames=frames)])
+    assert "5 epochs, 10 updates" in found.found and found.status == (WARN if told else OK)
+    assert told in found.remedy and ("train_asr.yaml: " in found.remedy) == bool(told)
+
+
+@pytest.mark.parametrize("updates", [0, 1, 2, 7, 100, 12_345])
+def test_the_warmup_that_is_advised_is_no_fault(updates):
+    told = warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=10**6)), updates)
+    advised = int(re.search(r"set optim.warmup_steps=(\d+)", told)[1])
+    assert 1 <= advised and not warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=advised)), updates)
 
 
 def test_more_than_a_week_is_a_warning():

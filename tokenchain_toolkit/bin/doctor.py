@@ -48,12 +48,12 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         figures = {name: [asdict(each) for each in getattr(found, name)] for name in ("ctc", "steps", "stages")}
         sets = [{"name": each.name, "num_utts": each.num_utts, "hours": each.hours} for each in found.sets]
-        extraction = asdict(found.extraction) if found.extraction else None
+        probes = {name: getattr(found, name) and asdict(getattr(found, name)) for name in ("extraction", "head")}
         findings = [asdict(each) for each in found.findings]
-        write_json(arguments.json, {"findings": findings, "sets": sets, "extraction": extraction, **figures})
+        write_json(arguments.json, {"findings": findings, "sets": sets, **probes, **figures})
     failed = [each.check for each in found.findings if each.status == FAIL]
     if failed:
-        raise ConfigError(f"{len(failed)} checks fail: {', '.join(failed)}; the lines after -> say what to do")
+        raise ConfigError(f"to be mended first: {', '.join(failed)}; what to do stands in these lines or after ->")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

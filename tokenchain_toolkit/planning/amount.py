@@ -60,7 +60,9 @@ def speech_of_hours(hours: float, settings: Settings) -> ExpectedSpeech:
     seconds = typical_seconds(hours)
     frames = (seconds * sizes.frame_rate).astype(np.int64)
     few = frames[: round(ASSUMED_VALID_SHARE * len(frames))]
-    return ExpectedSpeech(f"{hours:g} hours", sizes, frames, few, frames, few, all_seconds=float(seconds.sum()))
+    return ExpectedSpeech(
+        f"{hours:g} h of training speech", sizes, frames, few, frames, few, all_seconds=float(seconds.sum())
+    )
 
 
 def speech_of_sets(

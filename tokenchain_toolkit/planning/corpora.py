@@ -47,7 +47,7 @@ def _judge(recipe: Path, name: str, value: str) -> Finding:
     """One variable."""
     if not value:
         remedy = f"nothing if that is meant; else set {name} in db.sh or in the environment"
-        return Finding(name, WARN, "not set: it is downloaded, or left out, as db.sh says", remedy)
+        return Finding(name, WARN, "not set: a corpus is then downloaded or left out; db.sh says which", remedy)
     if NUMBER.fullmatch(value):
         return Finding(name, OK, value)
     path = recipe / Path(value).expanduser()

@@ -25,17 +25,17 @@ from tokenchain_toolkit.planning.machine import (
     describe_gpus,
     find_gpus,
 )
-from tokenchain_toolkit.planning.probe import (
-    TRAINED_BYTES,
-    ExtractionMeasure,
-    StepMeasure,
-    StepProbe,
-    measure_extraction,
-    measure_step,
-)
+from tokenchain_toolkit.planning.probe import TRAINED_BYTES, StepMeasure, StepProbe, measure_step
 from tokenchain_toolkit.planning.recipe import Settings, TokenSizes, expected_sizes, load_settings
 from tokenchain_toolkit.planning.sets import SetFacts, describe_set, is_extracted, read_sets
 from tokenchain_toolkit.planning.text_fit import CtcFacts, ctc_of_dump, ctc_of_durations, describe_ctc, try_text_units
+from tokenchain_toolkit.planning.tokenizer_probe import (
+    ExtractionMeasure,
+    HeadMeasure,
+    has_head,
+    measure_extraction,
+    measure_head,
+)
 from tokenchain_toolkit.planning.trainees import Trainee, asr_trainee, chain_trainee, s2a_trainee, t2s_trainee
 from tokenchain_toolkit.text.bpe import TextTokenizer
 
@@ -75,6 +75,7 @@ class Diagnosis:
     sets: list[SetFacts] = field(default_factory=list)
     ctc: list[CtcFacts] = field(default_factory=list)
     extraction: ExtractionMeasure | None = None
+    head: HeadMeasure | None = None
     steps: list[StepMeasure] = field(default_factory=list)
     stages: list[StageEstimate] = field(default_factory=list)
 
@@ -96,6 +97,12 @@ def diagnose(options: DoctorOptions) -> Diagnosis:
 def _settings(options: DoctorOptions, found: Diagnosis) -> tuple[Settings | None, Path | None]:
     """The settings, if they load, and the folder of the dumps, if it is known."""
     conf = options.recipe / options.conf
+    if not (conf / "tokenizer.yaml").is_file() and _goes_on_from_another(options.recipe):
+        text = (
+            "tokenizer and pretrained models are those of another recipe (--source in run.sh), and so are the settings"
+        )
+        found.findings.append(Finding("settings", WARN, text, "run this in that recipe's folder, too"))
+        return None, None
     chains = list(options.chains) or [name for name in DEFAULT_CHAINS if (conf / f"chain_{name}.yaml").is_file()]
     try:
         settings = load_settings(conf, chains)
@@ -105,6 +112,12 @@ def _settings(options: DoctorOptions, found: Diagnosis) -> tuple[Settings | None
         return None, None
     found.findings.append(Finding("settings", OK, f"{conf} loads; chains {', '.join(chains) or 'none'}"))
     return settings, dump
+
+
+def _goes_on_from_another(recipe: Path) -> bool:
+    """Whether ``run.sh`` names another recipe, whose models its chains start from."""
+    script = recipe / "run.sh"
+    return script.is_file() and "--source " in script.read_text(encoding="utf-8")
 
 
 def _dump_folder(options: DoctorOptions) -> Path | None:
@@ -128,7 +141,7 @@ def _look_at_sets(options: DoctorOptions, settings: Settings, dump: Path | None,
     try:
         found.sets += read_sets(data, dump)
         if not found.sets:
-            remedy = "run stage data and then this again"
+            remedy = "./run.sh --stop_stage data makes it; then run this again"
             found.findings.append(Finding("data", OK if options.hours else WARN, "not there yet", remedy))
             return
         found.findings += [describe_set(facts) for facts in found.sets]
@@ -205,10 +218,11 @@ def _measure_and_reckon(options: DoctorOptions, settings: Settings, dump: Path |
         found.findings.append(Finding("estimates", FAIL, str(error)))
         return
     if speech is None:
-        remedy = "give --hours, or run this again when data/ is there"
+        remedy = "give the hours of training speech by --hours, or run this again when data/ is there"
         found.findings.append(Finding("estimates", WARN, "the amount of data is not known", remedy))
         return
-    share = options.seconds / (3 + len(settings.chains) + (settings.s2a is not None))
+    num_probes = 3 + len(settings.chains) + (settings.s2a is not None) + has_head(settings.tokenizer)
+    share = options.seconds / num_probes
     _reckon_tokens(settings, speech, share, found)
     for trainee in _trainees(settings, speech.sizes):
         on_frames = trainee.name == "s2a"
@@ -216,7 +230,8 @@ def _measure_and_reckon(options: DoctorOptions, settings: Settings, dump: Path |
         probe = StepProbe(trainee, train, speech.sizes, input_layer=settings.asr.model.input_layer)
         found.steps.append(measure_step(probe, seconds=share))
         found.stages.append(training_stage(found.steps[-1], trainee.config, train_frames=train, valid_frames=valid))
-    basis = f"for {speech.name}, on one device of this machine, extrapolated from the probe"
+    frames = f"{speech.sizes.frame_rate:g} frames are a second of speech"
+    basis = f"for {speech.name}, on one device of this machine, extrapolated from the probe; {frames}"
     found.findings += [Finding("estimates", OK, basis), *describe_stages(found.stages)]
 
 
@@ -228,9 +243,12 @@ def _reckon_tokens(settings: Settings, speech: ExpectedSpeech, seconds: float, f
     except TokenChainError as error:
         found.findings.append(Finding("tokenizer", FAIL, str(error)))
         return
+    if has_head(settings.tokenizer):
+        found.head = measure_head(settings.tokenizer, device=device, seconds=seconds)
     found.stages += tokenizer_stages(
         settings.tokenizer,
         found.extraction,
+        found.head,
         train_seconds=float(speech.train.sum()) / speech.sizes.frame_rate,
         all_seconds=speech.all_seconds,
         sizes=speech.sizes,

@@ -111,7 +111,7 @@ class Plan:
         updates: Of an epoch.
         flops: Operations of the whole run.
         placements: By number of GPUs.
-        fault: What is odd about the settings, given the data; empty where nothing is.
+        fault: What is wrong with the settings, given the data, and what to do; empty where nothing is.
     """
 
     model: str

@@ -32,7 +32,7 @@ def plan_table(plans: Sequence[Plan]) -> str:
     """Time of every experiment by number of GPUs, and the memory of each."""
     counts = [placement.num_gpus for placement in plans[0].placements]
     head = ["corpus", "model", "epochs", "updates an epoch", "EFLOP"]
-    rows = [(*head, *(f"{count} GPU{'s' if count > 1 else ''}: an epoch, all, memory" for count in counts))]
+    rows = [(*head, *(f"{count} GPU{'s' if count > 1 else ''}: an epoch, all epochs, memory" for count in counts))]
     for plan in plans:
         cells = [plan.corpus, NAMES[plan.model], str(plan.epochs), f"{plan.updates:,}", f"{plan.flops / 1e18:.2g}"]
         rows.append((*cells, *(_placed(placement) for placement in plan.placements)))
@@ -51,7 +51,8 @@ def basis(speeds: Sequence[Speed], gpu_gb: float) -> str:
     return "\n".join(
         (
             "measured: time and memory of steps on random batches, the table above",
-            "counted:  operations of matrix products, convolutions and attention of those steps, forward and backward",
+            "counted:  operations of matrix products, convolutions and attention of those steps, forward and backward;",
+            "          an EFLOP is 10**18 of them, of all epochs",
             f"{rate}; {first.scaling:.0%} of it on each of several GPUs (--scaling, assumed)",
             "reckoned: all else, by frames, padding and epochs; lengths as in LibriSpeech, scaled to the corpus's mean",
             "memory:   of a GPU that takes its share in one pass, from what was kept here; measured on a CPU it counts",

@@ -1,27 +1,20 @@
-"""Measured speed of this machine: training steps on random batches, and features of noise."""
+"""Measured speed of this machine: training steps on random batches."""
 
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from tokenchain_toolkit.config.tokenizer import TokenizerConfig
-from tokenchain_toolkit.features.interface import build_features
 from tokenchain_toolkit.models.asr import count_parameters
 from tokenchain_toolkit.models.batch import TokenBatch
 from tokenchain_toolkit.planning.recipe import TokenSizes
 from tokenchain_toolkit.planning.trainees import Trainee, random_batch
 from tokenchain_toolkit.tasks.base import build_optimizer
 from tokenchain_toolkit.tasks.fit import choose_precision
-from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, load_codec
 
 CPU = "CPU"
-NOISE_SECONDS = 10
 SHORT_FRAMES = 100
 FLOAT_BYTES = 4
 # Weights, gradients, and the two moments of Adam, in float32.
@@ -68,14 +61,6 @@ class StepMeasure:
     def memory(self, frames: int) -> int:
         """Bytes that training needs if so many frames are taken at once."""
         return round(self.num_parameters * TRAINED_BYTES + self.kept_bytes * frames)
-
-
-@dataclass(frozen=True)
-class ExtractionMeasure:
-    """Speed of what makes tokens: seconds of audio for each second of time, and what was measured of it."""
-
-    speed: float
-    what: str
 
 
 class StepProbe:
@@ -223,39 +208,3 @@ def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name()
     return f"{CPU}, {torch.get_num_threads()} threads"
-
-
-def measure_extraction(config: TokenizerConfig, *, device: str, seconds: float) -> ExtractionMeasure:
-    """How fast the features that k-means clusters, and the codes of a pretrained codec, are made of noise.
-
-    Raises:
-        ConfigError: A pretrained model cannot be loaded.
-    """
-    works: list[tuple[str, Callable[[], Any]]] = []
-    if config.semantic.kind != "codec":
-        features = build_features(config, device=device)
-        noise_N = _noise(features.sample_rate)
-        works.append((f"{config.semantic.kind} features", lambda: features.extract([noise_N])))
-    if config.codec.enabled and config.codec.kind != SPECTRAL_RVQ:
-        codec = load_codec(config.codec, Path(), device=device)
-        for_codec_N = _noise(codec.sample_rate)
-        works.append((config.codec.kind, lambda: codec.encode(for_codec_N)))
-    per_audio = sum(_seconds_each(work, seconds / len(works)) for _, work in works) / NOISE_SECONDS
-    left_out = "" if config.codec.kind != SPECTRAL_RVQ or not config.codec.enabled else ", without the codec"
-    return ExtractionMeasure(1 / per_audio, " and ".join(name for name, _ in works) + left_out)
-
-
-def _noise(sample_rate: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(0, 0.1, NOISE_SECONDS * sample_rate).astype(np.float32)
-
-
-def _seconds_each(work: Callable[[], Any], seconds: float) -> float:
-    """Median time of a call, after one that warms up."""
-    ends = time.monotonic() + seconds
-    work()
-    times: list[float] = []
-    while not times or time.monotonic() < ends:
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))

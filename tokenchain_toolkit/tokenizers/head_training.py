@@ -55,20 +55,13 @@ def train_head(
     examples = long_enough
     head.set_scale(torch.from_numpy(np.concatenate([example.log_mel_TM for example in examples])))
     head.to(device).train()
-    optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, betas=(0.8, 0.99), weight_decay=WEIGHT_DECAY)
+    optimizer = build_head_optimizer(head, config)
     done = _resume(head, optimizer, checkpoint)
     losses: list[float] = []
     with tqdm(total=config.steps, initial=done, desc="codec's head", unit=" steps", disable=None) as progress:
         for step in range(done, config.steps):
-            log_mel_BTM, samples_BN = _segments(examples, frames, step, config, hop_length=head.hop_length)
-            for group in optimizer.param_groups:
-                group["lr"] = _learning_rate(config, step)
-            loss = head.compute_loss(log_mel_BTM.to(device), samples_BN.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(head.parameters(), GRADIENT_CLIP)
-            optimizer.step()
-            losses = [*losses[-CHECKPOINT_STEPS + 1 :], float(loss.detach())]
+            loss = take_step(head, optimizer, examples, frames=frames, step=step, config=config)
+            losses = [*losses[-CHECKPOINT_STEPS + 1 :], loss]
             progress.update(1)
             # Not after the last one, so that a run that goes on always has a loss to tell.
             if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < config.steps:
@@ -76,6 +69,45 @@ def train_head(
                 _save(head, optimizer, step + 1, checkpoint)
     head.cpu().eval()
     return float(np.mean(losses))
+
+
+def build_head_optimizer(head: SpectralHead, config: HeadConfig) -> torch.optim.Optimizer:
+    """AdamW as a network with a spectral loss wants it, which forgets old gradients soon."""
+    return torch.optim.AdamW(head.parameters(), lr=config.lr, betas=(0.8, 0.99), weight_decay=WEIGHT_DECAY)
+
+
+def take_step(
+    head: SpectralHead,
+    optimizer: torch.optim.Optimizer,
+    examples: Sequence[HeadExample],
+    *,
+    frames: int,
+    step: int,
+    config: HeadConfig,
+) -> float:
+    """One update, on the device of the head.
+
+    Args:
+        head: Changed in place.
+        optimizer: Of its parameters.
+        examples: Speech, none shorter than ``frames``.
+        frames: Length of a segment.
+        step: Number of the update, from 0.
+        config: Batches, learning rate, seed.
+
+    Returns:
+        Its loss.
+    """
+    device = head.mean_M.device
+    log_mel_BTM, samples_BN = _segments(examples, frames, step, config, hop_length=head.hop_length)
+    for group in optimizer.param_groups:
+        group["lr"] = _learning_rate(config, step)
+    loss = head.compute_loss(log_mel_BTM.to(device), samples_BN.to(device))
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(head.parameters(), GRADIENT_CLIP)
+    optimizer.step()
+    return float(loss.detach())
 
 
 def _segments(

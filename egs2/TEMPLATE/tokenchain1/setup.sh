@@ -17,7 +17,7 @@ recipe=$(realpath -m "$(dirname "$1")")/$(basename "$1")
 mkdir -p "$(dirname "$recipe")"
 partial=$(mktemp -d "$(dirname "$recipe")/.setup.XXXXXX")
 trap 'rm -rf "$partial"' EXIT
-cp -r "$template/start/." "$partial"
+cp -rL "$template/start/." "$partial"    # -L: its tokenizer.yaml is that of conf/small
 to_template=$(realpath --relative-to "$recipe" "$template")
 for name in tokenchain.sh path.sh cmd.sh db.sh; do
     ln -s "$to_template/$name" "$partial/$name"

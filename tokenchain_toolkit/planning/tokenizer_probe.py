@@ -1,0 +1,107 @@
+"""Measured speed of what makes tokens, and of training the spectral codec's head, both on noise.
+
+Shapes: N samples.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tokenchain_toolkit.config.tokenizer import TokenizerConfig
+from tokenchain_toolkit.features.interface import build_features
+from tokenchain_toolkit.models.asr import count_parameters
+from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, load_codec
+from tokenchain_toolkit.tokenizers.head_training import HeadExample, build_head_optimizer, take_step
+from tokenchain_toolkit.tokenizers.spectral_rvq import LogMel, new_head, spectral_settings
+
+NOISE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class ExtractionMeasure:
+    """Speed of what makes tokens: seconds of audio for each second of time, and what was measured of it."""
+
+    speed: float
+    what: str
+
+
+@dataclass(frozen=True)
+class HeadMeasure:
+    """Training of the spectral codec's head.
+
+    Attributes:
+        step_seconds: Median of an update.
+        num_steps: Updates that it takes by its settings.
+        num_parameters: All parameters.
+    """
+
+    step_seconds: float
+    num_steps: int
+    num_parameters: int
+
+
+def has_head(config: TokenizerConfig) -> bool:
+    """Whether the tokenizer has a spectral codec with a head to be trained."""
+    return config.codec.enabled and config.codec.kind == SPECTRAL_RVQ and config.codec.head.steps > 0
+
+
+def measure_head(config: TokenizerConfig, *, device: str, seconds: float) -> HeadMeasure:
+    """How long an update of the head takes, with segments and batches as its settings have them.
+
+    Args:
+        config: Tokenizer that has a head.
+        device: Torch device to train on.
+        seconds: Time to spend, about; two updates are made in any case.
+    """
+    settings, spectral = config.codec.head, spectral_settings(config)
+    noise_N = _noise(max(NOISE_SECONDS * config.sample_rate, settings.segment_frames * config.hop_length))
+    examples = [HeadExample(LogMel(spectral).analyse(noise_N), noise_N)]
+    head = new_head(settings, spectral).to(device).train()
+    optimizer, steps = build_head_optimizer(head, settings), count()
+
+    def update() -> float:
+        step = next(steps) % settings.steps
+        return take_step(head, optimizer, examples, frames=settings.segment_frames, step=step, config=settings)
+
+    return HeadMeasure(_seconds_each(update, seconds), settings.steps, count_parameters(head))
+
+
+def measure_extraction(config: TokenizerConfig, *, device: str, seconds: float) -> ExtractionMeasure:
+    """How fast the features that k-means clusters, and the codes of a pretrained codec, are made of noise.
+
+    Raises:
+        ConfigError: A pretrained model cannot be loaded.
+    """
+    works: list[tuple[str, Callable[[], Any]]] = []
+    if config.semantic.kind != "codec":
+        features = build_features(config, device=device)
+        noise_N = _noise(NOISE_SECONDS * features.sample_rate)
+        works.append((f"{config.semantic.kind} features", lambda: features.extract([noise_N])))
+    if config.codec.enabled and config.codec.kind != SPECTRAL_RVQ:
+        codec = load_codec(config.codec, Path(), device=device)
+        for_codec_N = _noise(NOISE_SECONDS * codec.sample_rate)
+        works.append((config.codec.kind, lambda: codec.encode(for_codec_N)))
+    per_audio = sum(_seconds_each(work, seconds / len(works)) for _, work in works) / NOISE_SECONDS
+    left_out = "" if config.codec.kind != SPECTRAL_RVQ or not config.codec.enabled else ", without the codec"
+    return ExtractionMeasure(1 / per_audio, " and ".join(name for name, _ in works) + left_out)
+
+
+def _noise(num_samples: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 0.1, num_samples).astype(np.float32)
+
+
+def _seconds_each(work: Callable[[], Any], seconds: float) -> float:
+    """Median time of a call, after one that warms up."""
+    ends = time.monotonic() + seconds
+    work()
+    times: list[float] = []
+    while not times or time.monotonic() < ends:
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
