@@ -1,7 +1,9 @@
 """Whole recipes, from data preparation to the report, on small subsets with tiny models."""
 
+import importlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,9 @@ import pytest
 import soundfile
 import yaml
 from shell_blocks import shell_commands
+
+from tokenchain_toolkit.files import sha256_of
+from tokenchain_toolkit.metrics.score_rows import ScoreRow
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPTS = ROOT.parent / "shared" / "data"
@@ -142,15 +147,20 @@ def write_talks(release):
         (release / name / "stm" / f"{speaker}.stm").write_text("".join(lines))
 
 
-def test_the_tedlium2_recipe_adapts_the_models_of_another(fsdd, tmp_path):
+def test_the_tedlium2_recipe_adapts_the_models_of_another(fsdd, tmp_path, monkeypatch):
     source, _ = fsdd
     write_talks(tmp_path / "TEDLIUM_release2")
     recipe = copy_of("tedlium2", tmp_path)
     variables = {"TEDLIUM2": str(tmp_path), "TEDLIUM2_SOURCE": str(source)}
     sets = ("--source_sets", "valid seen_test", "--replay_sets", "valid", "--test_sets", "test seen_test")
-    rest = ("--tag", "mfcc", "--device", "cpu", "--chains", "st_argmax", "--stop_stage", "decode_asr")
-    done = run(recipe, *sets, *rest, **variables)
+    rest = ("--tag", "mfcc", "--device", "cpu", "--chains", "st_argmax", "--synth_utts", "2", "--num_jobs", "1")
+    done = run(recipe, *sets, *rest, "--stop_stage", "train_s2a", **variables)
     assert done.returncode == 0, done.stdout[-3000:]
+    monkeypatch.chdir(recipe)
+    # What follows runs in this process: the commands are the recipe's, and loading torch for each is left out.
+    shown = run(recipe, "--dry_run", *sets, *rest, "--stage", "decode_asr", **variables).stdout.splitlines()
+    for words in (shlex.split(line) for line in shown if line.startswith("python3 ")):
+        assert importlib.import_module(words[2]).main(words[3:]) == 0, words
     models = [f"exp/{model}/model.safetensors" for model in ("asr", "t2s", "s2a")]
     for path in (*models, "exp/tokenizer_mfcc", "data/token_list/mfcc", "dump/mfcc/valid", "data/seen_test"):
         assert (recipe / path).resolve() == (source / path).resolve()
@@ -165,10 +175,40 @@ def test_the_tedlium2_recipe_adapts_the_models_of_another(fsdd, tmp_path):
         ]
         assert len({len(text.splitlines()) for text in texts}) == 1
     assert not (source / "exp" / "asr" / "decode_test").exists()
+    rows = [ScoreRow(**row) for row in json.loads((recipe / "results.json").read_text())]
+    # What was learned of the target and forgotten of the source, against the models of the source.
+    changes = {("wer", "asr", "test"), ("wer", "asr", "seen_test"), ("t2s_wer", "t2s", "test")}
+    rates = {(row.metric, row.experiment, row.set) for row in rows}
+    assert changes <= rates and {(metric, "chain_st_argmax", name) for metric, _, name in changes} <= rates
+    assert {("resynthesis_wer", "codec", "test"), ("synthesis_wer", "chain_st_argmax", "test")} <= rates
+    compared = {(row.metric.removesuffix("_change"), row.baseline, row.set) for row in rows if row.baseline}
+    assert compared - {("cer", "asr", name) for name in ("test", "seen_test")} == changes
+    synthesis = json.loads((recipe / "exp" / "s2a" / "synth_test" / ".done").read_text())["inputs"]
+    assert synthesis["exp/s2a/model.safetensors"] == sha256_of(source / "exp" / "s2a" / "model.safetensors")
+    assert "Against asr and t2s, which the chains started from" in (recipe / "RESULTS.md").read_text()
     (recipe / models[0]).unlink()
     (recipe / models[0]).touch()
     done = run(recipe, *sets, *rest, "--stage", "train_asr", "--stop_stage", "train_asr", **variables)
     assert done.returncode != 0 and f"{models[0]} was made here" in done.stdout
+    without = ("--source", "", "--source_sets", "", "--replay_sets", "", "--test_sets", "test")
+    done = run(recipe, *rest, *without, "--stage", "train_chain", **variables)
+    assert done.returncode != 0 and f"{models[1]} leads to {source / models[1]}" in done.stdout
+    assert "\n  mv exp exp_before\n" in done.stdout and (chain / "asr" / "model.safetensors").is_file()
+
+
+def test_a_source_without_s2a_is_no_fault_and_means_no_synthesis(tmp_path):
+    source, recipe = tmp_path / "theirs", copy_of("tedlium2", tmp_path)
+    (source / "exp" / "asr").mkdir(parents=True)
+    (source / "exp" / "asr" / "model.safetensors").touch()
+    told = f"{source} has no S2A in exp/s2a, so nothing will be synthesized here"
+    variables = {"TEDLIUM2_SOURCE": str(source)}
+    shown = run(recipe, "--dry_run", "--stage", "train_s2a", **variables)
+    assert shown.returncode == 0 and told in shown.stdout
+    names = {line.split()[2].rpartition(".")[2] for line in shown.stdout.splitlines() if line.startswith("python3")}
+    assert names == {"decode_asr", "decode_t2s", "score", "audit_t2s", "report"}
+    assert not [line for line in shown.stdout.splitlines() if "--hyp exp/s2a" in line or "synth_" in line]
+    done = run(recipe, "--stage", "train_s2a", "--stop_stage", "train_s2a", **variables)
+    assert done.returncode == 0 and told in done.stdout
 
 
 def test_a_source_that_has_not_been_run_is_named(tmp_path):
@@ -273,6 +313,12 @@ def test_units_go_to_asr_and_t2s_and_frames_to_s2a_and_the_codec(tmp_path):
         (("--conf", "nope"), "--conf nope is no folder"),
         (("--chains", "nope"), "--chains names nope"),
         (("--replay_sets", "nope"), "--replay_sets need --source"),
+        (
+            ("--source", "..", "--source_sets", "a b", "--replay_sets", "b c"),
+            "--replay_sets names c, which is not among",
+        ),
+        (("--test_sets", " "), "--test_sets names no set"),
+        (("--synth_sets", "read_test nope"), "--synth_sets names nope, which is not among --test_sets read_test"),
     ],
 )
 def test_wrong_options_are_named(options, named):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tokenchain_toolkit.bin import report
-from tokenchain_toolkit.data.kaldi import write_table
+from tokenchain_toolkit.bin import report, score
+from tokenchain_toolkit.data.kaldi import read_table, write_table
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_json, write_text
 from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows
@@ -13,7 +13,14 @@ from tokenchain_toolkit.report.audio import read_players, spread
 from tokenchain_toolkit.report.curves import read_curves
 from tokenchain_toolkit.report.facts import read_skipped
 from tokenchain_toolkit.report.paper import CLAIMS, claims_beside_ours
-from tokenchain_toolkit.report.results import Comparison, collect_rows, format_rate, metric_name, result_table
+from tokenchain_toolkit.report.results import (
+    Comparison,
+    collect_rows,
+    comparisons,
+    format_rate,
+    metric_name,
+    result_table,
+)
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
 
 ROW = ScoreRow("chain_a", "chain", 3, "read", "wer", 0.055, 0.049, 0.0625, 10, "decode", "abc")
@@ -106,6 +113,33 @@ def test_a_comparison_at_other_epochs_says_so():
     assert (unequal.epochs, equal.epochs) == ("3 against 5", "3")
     assert [bool(beside.ours) for beside in claims_beside_ours([unequal])] == [False] * len(CLAIMS)
     assert claims_beside_ours([equal])[0].ours == ["chain_a, read, WER: +5.5 % [+4.9, +6.2]"]
+
+
+def test_a_chain_is_compared_with_what_it_started_from_beside_its_baseline(recipe):
+    folder = recipe / "exp"
+    before = {utt_id: "1 2 3" for utt_id in read_table(folder / "chain_baseline/decode_read/text")}
+    write_table(folder / "asr/decode_read/text", before)
+    write_json(folder / "asr/model.json", {"epoch": 2})
+    common = ["--ref=data/read/text", "--set=read"]
+    options = {"chain_st_argmax": ["chain_baseline", "asr"], "asr": []}
+    for experiment, others in options.items():
+        against = [f"exp/{other}/decode_read/text" for other in others]
+        words = ["--experiment", experiment, "--model", experiment.split("_")[0], "--trained", f"exp/{experiment}"]
+        words += ["--hyp", f"exp/{experiment}/decode_read/text", "--out", f"exp/{experiment}/decode_read/score.json"]
+        assert score.main([*common, *words, *(["--baseline", *against] if against else [])]) == 0
+    page = build(recipe)
+    found = {each.change.baseline: each for each in comparisons(collect_rows(folder))}
+    assert found["chain_baseline"].change.value == pytest.approx(-1 / 2)
+    assert found["asr"].change.value == pytest.approx(-2 / 3)
+    # Both have two epochs, and those of the recogniser were before the chain's.
+    assert (found["asr"].since_start, found["asr"].equal_epochs) == (True, False)
+    assert (found["chain_baseline"].since_start, found["chain_baseline"].equal_epochs) == (False, True)
+    claimed = [line for each in claims_beside_ours(list(found.values())) for line in each.ours]
+    assert len(claimed) == 1 and "-50.0 %" in claimed[0]
+    assert "chain_st_argmax against asr · read · WER" in page
+    assert all(
+        "Against asr, which the chains started from" in text for text in (page, (recipe / "RESULTS.md").read_text())
+    )
 
 
 def test_values_are_shown_in_percent_only_where_they_are_rates():

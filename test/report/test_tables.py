@@ -1,5 +1,6 @@
 """The paper's tables: cells from results and studies, marks by intervals, commands for what is missing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tokenchain_toolkit.config.load import load_config
 from tokenchain_toolkit.config.tables import TablesConfig, check_tables
 from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.files import read_json, write_json, write_text
-from tokenchain_toolkit.metrics.score_rows import ScoreRow, write_score_rows
+from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows, write_score_rows
 from tokenchain_toolkit.report.grid_results import measure_grids
 from tokenchain_toolkit.report.tables import PAPER_TABLES, build_tables
 from tokenchain_toolkit.tasks.grid_cells import cells_of
@@ -112,6 +113,18 @@ def test_unequal_epochs_are_no_comparison(fill, write_results):
     write_results(epochs=(3, 4))
     (row,) = fill(scored(set="test", metric="wer"))
     assert row.cell is None and row.change == "–"
+
+
+def test_against_what_a_chain_started_from_epochs_need_not_be_equal(fill, write_results, tmp_path):
+    write_results()
+    path = tmp_path / "egs2/mine/tokenchain1/results.json"
+    rows = read_score_rows(path)
+    start = replace(rows[0], experiment="asr", model="asr", epoch=70, value=0.3)
+    change = replace(rows[-1], baseline="asr", value=-0.4, ci_low=-0.5, ci_high=-0.3)
+    write_score_rows(path, [start, *rows, change])
+    before, baseline = fill(scored(set="test", metric="wer", baseline="asr"), scored(set="test", metric="wer"))
+    assert (before.before, before.after, before.mark) == ("30.0 [10.0, 30.0]", "18.0 [10.0, 30.0]", "✓")
+    assert before.change.startswith("-40.0 %") and baseline.change.startswith("-10.0 %")
 
 
 def test_what_is_missing_says_how_to_fill_it(fill, write_results, tmp_path):

@@ -19,7 +19,14 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, help="kind of model: asr, t2s, chain, s2a")
     parser.add_argument("--trained", type=Path, help="model folder, which says how many epochs it was trained for")
     parser.add_argument("--out", type=Path, required=True, help="score.json to write")
-    parser.add_argument("--baseline", type=Path, help="hypothesis of the baseline, exp/<experiment>/decode_<set>/text")
+    parser.add_argument(
+        "--baseline",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="TEXT",
+        help="hypotheses to compare with, exp/<experiment>/decode_<set>/text",
+    )
     parser.add_argument("--command", help="command that made the hypothesis; by default this command")
     metric = parser.add_mutually_exclusive_group()
     metric.add_argument("--metric", nargs="+", choices=("wer", "cer"), default=["wer"], help="error rates to compute")
@@ -42,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
             model=arguments.model,
             epoch=read_json(arguments.trained / "model.json")["epoch"] if arguments.trained else None,
             metrics=(arguments.metric_name,) if arguments.metric_name else tuple(arguments.metric),
-            baseline=arguments.baseline,
+            baselines=tuple(arguments.baseline),
             command=arguments.command or shlex.join(["python", "-m", "tokenchain_toolkit.bin.score", *sys.argv[1:]]),
             commit=package_commit(),
             output=arguments.out,

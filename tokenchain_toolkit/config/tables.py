@@ -12,7 +12,10 @@ SIGNS = {"lower": -1, "earlier": 1, "stable": 0}
 
 @dataclass
 class ScoredSettings:
-    """A change that ``results.json`` of a recipe holds: an experiment against its baseline after equal epochs."""
+    """A change that ``results.json`` of a recipe holds: an experiment against another.
+
+    Chains are compared after equal epochs; against ``asr`` or ``t2s`` it is what a chain started from.
+    """
 
     set: str = MISSING
     metric: str = MISSING

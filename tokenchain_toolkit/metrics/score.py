@@ -25,7 +25,7 @@ class ScoreRequest:
         hypothesis: Kaldi ``text`` table that a decoder wrote.
         reference: Kaldi ``text`` table of the set.
         metrics: Names of the figures; ``cer`` counts characters, every other name counts words.
-        baseline: Hypothesis table of the experiment to compare with, ``exp/<experiment>/decode_<set>/text``.
+        baselines: Hypothesis tables of the experiments to compare with, ``exp/<experiment>/decode_<set>/text``.
         output: ``score.json``; the alignments land beside it.
     """
 
@@ -36,7 +36,7 @@ class ScoreRequest:
     model: str
     epoch: int | None
     metrics: tuple[str, ...]
-    baseline: Path | None
+    baselines: tuple[Path, ...]
     command: str
     commit: str
     output: Path
@@ -49,15 +49,15 @@ def score(request: ScoreRequest) -> list[ScoreRow]:
         DataError: A table is missing, or the tables do not hold the same utterances.
     """
     references, hypotheses = read_table(request.reference), read_table(request.hypothesis)
-    baseline = read_table(request.baseline) if request.baseline else None
+    baselines = {path: read_table(path) for path in request.baselines}
     rows: list[ScoreRow] = []
     for metric in request.metrics:
         measure = character_error_rate if metric == "cer" else word_error_rate
         result = measure(references, hypotheses)
         rows.append(_row(request, metric, result))
         logger.info("%s", describe(rows[-1]))
-        if baseline is not None:
-            rows.extend(_change_rows(request, metric, measure(references, baseline), result))
+        for path, table in baselines.items():
+            rows.extend(_change_rows(request, metric, path, measure(references, table), result))
     words = word_error_rate(references, hypotheses, num_bootstrap=1)
     write_alignments(request.output.parent, worst_utterances(references, hypotheses, words.per_utterance))
     write_score_rows(request.output, rows)
@@ -89,15 +89,16 @@ def _row(request: ScoreRequest, metric: str, result: ErrorRate) -> ScoreRow:
     )
 
 
-def _change_rows(request: ScoreRequest, metric: str, baseline: ErrorRate, result: ErrorRate) -> list[ScoreRow]:
-    """The relative change against the baseline; no row where a relative change has no meaning."""
-    assert request.baseline is not None
+def _change_rows(
+    request: ScoreRequest, metric: str, path: Path, baseline: ErrorRate, result: ErrorRate
+) -> list[ScoreRow]:
+    """The relative change against a baseline; no row where a relative change has no meaning."""
     if baseline.value == 0 and result.value > 0:
         logger.warning(
             "%s %s: %s makes no error, so there is no relative change to report",
             request.set_name,
             metric,
-            request.baseline,
+            path,
         )
         return []
     change = paired_difference(baseline.per_utterance, result.per_utterance)
@@ -107,7 +108,7 @@ def _change_rows(request: ScoreRequest, metric: str, baseline: ErrorRate, result
         value=change.value,
         ci_low=change.ci_low,
         ci_high=change.ci_high,
-        baseline=request.baseline.resolve().parent.parent.name,
+        baseline=path.resolve().parent.parent.name,
     )
     logger.info("%s", describe(row))
     return [row]

@@ -31,9 +31,9 @@ class ScoreRow:
     baseline: str | None = None
 
     @property
-    def key(self) -> tuple[str, str, str, int]:
+    def key(self) -> tuple[str, str, str, int, str]:
         """What tells one row from another."""
-        return self.set, self.metric, self.experiment, -1 if self.epoch is None else self.epoch
+        return self.set, self.metric, self.experiment, -1 if self.epoch is None else self.epoch, self.baseline or ""
 
 
 def write_score_rows(path: Path, rows: Sequence[ScoreRow]) -> None:

@@ -23,7 +23,8 @@ def draw_changes(compared: Sequence[Comparison]) -> str:
         change = each.change
         low = change.value if change.ci_low is None else change.ci_low
         high = change.value if change.ci_high is None else change.ci_high
-        label = f"{change.experiment} · {change.set} · {metric_name(each.metric)}"
+        against = f" against {change.baseline}" if each.since_start else ""
+        label = f"{change.experiment}{against} · {change.set} · {metric_name(each.metric)}"
         drawn.append(DrawnChange(label, change.value, low, high))
     return draw_intervals(drawn, salt="changes")
 

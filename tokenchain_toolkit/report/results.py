@@ -23,7 +23,7 @@ class ResultTable:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One experiment against its baseline on one set; the rates are None where they were not scored."""
+    """One experiment against another on one set; the rates are None where they were not scored."""
 
     change: ScoreRow
     baseline_rate: ScoreRow | None
@@ -42,9 +42,16 @@ class Comparison:
         return own if own == other else f"{own} against {other}"
 
     @property
+    def since_start(self) -> bool:
+        """Whether the other side is what a chain started from, whose epochs are of another training."""
+        return self.baseline_rate is not None and self.baseline_rate.model != self.change.model == "chain"
+
+    @property
     def equal_epochs(self) -> bool:
         """Whether both sides are known to have trained equally long."""
-        return self.baseline_rate is not None and self.baseline_rate.epoch == self.change.epoch is not None
+        if self.baseline_rate is None or self.since_start:
+            return False
+        return self.baseline_rate.epoch == self.change.epoch is not None
 
     @property
     def verdict(self) -> str:
@@ -66,7 +73,7 @@ def collect_rows(exp: Path) -> list[ScoreRow]:
     Raises:
         DataError: There is none, or two files hold a row of the same name.
     """
-    found: dict[tuple[str, str, str, int], tuple[ScoreRow, Path]] = {}
+    found: dict[tuple[str, str, str, int, str], tuple[ScoreRow, Path]] = {}
     for path in sorted(exp.rglob("score.json")):
         for row in read_score_rows(path):
             if row.key in found:
@@ -166,11 +173,11 @@ def unique(values: Iterable[str]) -> list[str]:
     return sorted(set(values))
 
 
-def _display_order(row: ScoreRow) -> tuple[str, int, str, str, int]:
+def _display_order(row: ScoreRow) -> tuple[str, int, str, str, int, str]:
     """By set, metric (the headline ones first), experiment and epoch; a change follows the rate that it is of."""
     metric = row.metric.removesuffix(CHANGE_SUFFIX)
     place = HEADLINE_METRICS.index(metric) if metric in HEADLINE_METRICS else len(HEADLINE_METRICS)
-    return row.set, place, row.metric, row.experiment, row.key[3]
+    return row.set, place, row.metric, row.experiment, *row.key[3:]
 
 
 def _epoch_text(epoch: int | None) -> str:

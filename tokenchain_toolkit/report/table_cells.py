@@ -76,12 +76,16 @@ class Results:
         rows = [row for row in self._scores[recipe] if row.set == source.set]
         ours = [row for row in rows if (row.experiment, row.metric) == (source.experiment, source.metric)]
         ours = sorted(ours, key=lambda row: row.key[3])[-1:]
+        if not ours:
+            return None
+        # The epochs of what a chain started from are of another training.
         theirs = [
             row
             for row in rows
-            if (row.experiment, row.metric) == (source.baseline, source.metric) and ours and row.epoch == ours[0].epoch
+            if (row.experiment, row.metric) == (source.baseline, source.metric)
+            and (row.epoch == ours[0].epoch or row.model != ours[0].model)
         ]
-        if not ours or not theirs:
+        if not theirs:
             return None
         changes = [
             row

@@ -62,11 +62,15 @@ parse() {
         fail "--num_jobs $num_jobs and --side_by_side $side_by_side must be whole numbers from 1"
 }
 
-is_stage() {
+is_chosen() {
     local number
     number=$(stage_number "$1")
-    [[ $first -le $number && $number -le $last ]] || return 1
-    echo "== stage $number: $1"
+    [[ $first -le $number && $number -le $last ]]
+}
+
+is_stage() {
+    is_chosen "$1" || return 1
+    echo "== stage $(stage_number "$1"): $1"
 }
 
 # share NUMBER: what of it each command of several side by side gets
@@ -90,13 +94,17 @@ call() {
     show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
 }
 
+# takes STAGE FILE...: what a stage, if it is chosen, needs of the recipe in $source
+needed=()
+takes() {
+    ! is_chosen "$1" || needed+=("${@:2}")
+}
+
 # adopted FOLDER [NAME]...: a link to FOLDER of the recipe in $source, or to NAMEs in it; false if there is no such recipe
 adopted() {
     local folder=$1 name
     [[ -n $source ]] || return 1
     shift
-    [[ $dry_run == true || -e $source/$folder/${1:-} ]] ||
-        fail "$source/$folder/${1:-} is missing; run the recipe in $source first"
     [[ $# -gt 0 ]] || link_to_source "$folder"
     for name in "$@"; do
         [[ ! -e $source/$folder/$name ]] || link_to_source "$folder/$name"
@@ -107,7 +115,7 @@ adopted() {
 link_to_source() {
     [[ ! -e $1 || -L $1 ]] || fail "$1 was made here; move it away, so that a link to that of $source can take its place"
     show_or_do mkdir -p "$(dirname "$1")" || fail "the folder of $1 cannot be made"
-    show_or_do ln -sfn "$(realpath -m "$source/$1")" "$1" || fail "the link $1 cannot be made"
+    show_or_do ln -sfn "$(realpath -m "$source")/$1" "$1" || fail "the link $1 cannot be made"
 }
 
 # beside COMMAND ARGUMENTS...: call, in the background while fewer than $side_by_side commands run there

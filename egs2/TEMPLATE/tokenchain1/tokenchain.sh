@@ -49,7 +49,12 @@ for chain in "${chain_names[@]}"; do
     [[ -f $conf/chain_$chain.yaml ]] || fail "--chains names $chain, and $conf/chain_$chain.yaml is missing"
 done
 read -r -a test_names <<<"$test_sets"
+[[ ${#test_names[@]} -gt 0 ]] || fail "--test_sets names no set"
 read -r -a synth_names <<<"${synth_sets:-${test_names[0]}}"
+for set in "${synth_names[@]}"; do
+    [[ " ${test_names[*]} " == *" $set "* ]] ||
+        fail "--synth_sets names $set, which is not among --test_sets $test_sets"
+done
 all_sets=("$train_set" "$valid_set" "${test_names[@]}")
 dump=dump/$tag
 token_list=data/token_list/$tag
@@ -57,13 +62,21 @@ tokenizer=$exp/tokenizer_$tag
 [[ -n $source || -z $source_sets$replay_sets ]] || fail "--source_sets and --replay_sets need --source"
 read -r -a source_names <<<"$source_sets"
 read -r -a replay_names <<<"$replay_sets"
+for set in "${replay_names[@]}"; do
+    [[ " ${source_names[*]} " == *" $set "* ]] ||
+        fail "--replay_sets names $set, which is not among --source_sets $source_sets"
+done
 jobs=(--num_jobs "$num_jobs" --device "$device")
 few_jobs=(--num_jobs "$(share "$num_jobs")" --device "$device")    # of commands that run side by side
 
-# ASR and T2S work on units instead of frames where the corpus has a conf/units.yaml. Of a dump X, the units lie in
-# X_units; of the units Y that T2S draws, the frames lie in Y_frames. S2A always works on frames.
+# ASR and T2S work on units instead of frames where the corpus has a conf/units.yaml, or its source has units. Of a dump
+# X, the units lie in X_units; of the units Y that T2S draws, the frames lie in Y_frames. S2A always works on frames.
 has_units=false
-[[ ! -f $conf/units.yaml ]] || has_units=true
+if [[ -n $source ]]; then
+    [[ ! -d $source/$exp/units_$tag ]] || has_units=true
+elif [[ -f $conf/units.yaml ]]; then
+    has_units=true
+fi
 units_of() {
     if [[ $has_units == true ]]; then echo "$1_units"; else echo "$1"; fi
 }
@@ -85,6 +98,40 @@ own_sets=()    # those of all_sets that are made here
 for set in "${all_sets[@]}"; do
     [[ " $source_sets " == *" $set "* ]] || own_sets+=("$set")
 done
+
+# Without S2A there is no synthesis: recognition and T2S's tokens tell of the adaptation without it.
+speaks=true
+if [[ -n $source && -f $source/$exp/asr/model.safetensors && ! -f $source/$exp/s2a/model.safetensors ]]; then
+    speaks=false
+    echo "$source has no S2A in $exp/s2a, so nothing will be synthesized here; its stage train_s2a makes one"
+fi
+
+# What is taken of the source, and what is made here.
+own=("${own_sets[@]/#/data/}" "${own_sets[@]/#/$dump/}")
+linked=("$tokenizer" "$exp/units_$tag" "$token_list" "$exp"/{asr,t2s,s2a}/model.safetensors)
+if [[ -z $source ]]; then
+    own+=("${linked[@]}")
+    linked=()
+else
+    linked+=("${source_names[@]/#/data/}" "${source_names[@]/#/$dump/}")
+    takes data "$token_list"/{bpe.model,tokens.txt,config.yaml}
+    takes learn_tokenizer "$tokenizer/manifest.json"
+    for set in "${source_names[@]}"; do
+        takes data "data/$set"/{wav.scp,text,utt2spk}
+        takes extract_tokens "$dump/$set"/{.done,manifest.json}
+    done
+    for model in asr t2s; do
+        takes "train_$model" "$exp/$model"/{model.safetensors,model.json,token_list/tokens.txt}
+        # On units, the model does not know the tokenizer of the frames.
+        [[ $has_units == true ]] || takes "train_$model" "$exp/$model/manifest.json"
+    done
+    [[ $speaks == false ]] || takes train_s2a "$exp/s2a"/{model.safetensors,model.json,manifest.json}
+fi
+links=$(find data/ "$dump/" "$exp/" -maxdepth 2 -type l 2>/dev/null || true)
+if [[ $dry_run == false && -n $source$links ]]; then
+    call check_source ${source:+--source "$source"} --exp "$exp" --adopted "${linked[@]}" --own "${own[@]}" \
+        --needed "${needed[@]}"
+fi
 
 training_data=(--train_data "data/$train_set" --valid_data "data/$valid_set")
 training_sets=("${training_data[@]}" --train_dump "$(units_of "$dump/$train_set")"
@@ -108,6 +155,22 @@ recognise() {
         "${few_jobs[@]}" "${redo[@]}"
 }
 
+# reads STAGE NAME: a configuration of a stage; if it is missing, that is said now, not after hours of other stages
+reads() {
+    [[ $dry_run == true || -f $conf/$2.yaml ]] || ! is_chosen "$1" ||
+        fail "$conf/$2.yaml is missing, which stage $1 reads"
+}
+if [[ -z $source ]]; then
+    reads learn_tokenizer tokenizer
+    reads train_bpe bpe
+    for name in train_asr train_t2s train_s2a; do
+        reads "$name" "$name"
+    done
+fi
+for name in decode_asr decode_t2s synthesize; do
+    reads "$name" "$name"
+done
+
 if is_stage data; then
     export train_set valid_set test_sets source tag    # for corpora that can be cut into various sets
     show_or_do local/data.sh "${redo[@]}"
@@ -117,7 +180,8 @@ if is_stage data; then
 fi
 
 if is_stage validate; then
-    call validate "${own_sets[@]/#/data/}" --num_jobs "$num_jobs" "${redo[@]}"
+    call validate "${own_sets[@]/#/data/}" --num_jobs "$num_jobs" ${source:+--token_list "$source/$token_list"} \
+        "${redo[@]}"
 fi
 
 if is_stage learn_tokenizer; then
@@ -139,7 +203,7 @@ if is_stage make_units; then
         adopted "$exp/units_$tag" || call learn_units --config "$conf/units.yaml" --dump "$dump/$train_set" \
             --out "$exp/units_$tag" "${redo[@]}"
     else
-        echo "no $conf/units.yaml, so ASR and T2S work on frames"
+        echo "no units (conf/units.yaml), so ASR and T2S work on frames"
     fi
     for set in "${all_sets[@]}" "${replay_names[@]}"; do
         convert "$dump/$set" "$(units_of "$dump/$set")"
@@ -168,7 +232,7 @@ if is_stage train_chain; then
 fi
 
 # What follows up to decode_t2s needs the chains at most, so it may run beside S2A's training.
-if is_stage train_s2a; then
+if is_stage train_s2a && [[ $speaks == true ]]; then
     adopted "$exp/s2a" "${model_files[@]}" || beside train_s2a --config "$conf/train_s2a.yaml" "${training_data[@]}" \
         --train_dump "$dump/$train_set" --valid_dump "$dump/$valid_set" --tokenizer "$tokenizer" --out "$exp/s2a" \
         "${redo[@]}"
@@ -184,13 +248,18 @@ if is_stage decode_asr; then
     done
 fi
 
+# draw MODEL EXPERIMENT: the texts of set $set as tokens
+draw() {
+    beside decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/$1" --data "data/$set" \
+        --dump "$(units_of "$dump/$set")" --norms_data "data/$valid_set" --norms_dump "$(units_of "$dump/$valid_set")" \
+        --out "$exp/$2/t2s_$set" --device "$device" "${redo[@]}"
+}
+
 if is_stage decode_t2s; then
     for set in "${synth_names[@]}"; do
+        [[ -z $source ]] || draw t2s t2s
         for chain in "${chain_names[@]}"; do
-            beside decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/chain_$chain/t2s" --data "data/$set" \
-                --dump "$(units_of "$dump/$set")" --norms_data "data/$valid_set" \
-                --norms_dump "$(units_of "$dump/$valid_set")" --out "$exp/chain_$chain/t2s_$set" --device "$device" \
-                "${redo[@]}"
+            draw "chain_$chain/t2s" "chain_$chain"
         done
     done
 fi
@@ -203,7 +272,7 @@ speak() {
         "${few_jobs[@]}" "${redo[@]}"
 }
 
-if is_stage synthesize; then
+if is_stage synthesize && [[ $speaks == true ]]; then
     for set in "${synth_names[@]}"; do
         call synthesize --tokenizer "$tokenizer" --dump "$dump/$set" --data "data/$set" \
             --out "$exp/codec/synth_$set" "${jobs[@]}" "${redo[@]}"
@@ -224,16 +293,31 @@ score_text() {
         --out "$folder/score.json" "$@"
 }
 
-# against SUBFOLDER: option that compares chain $chain with the baseline
+# against SUBFOLDER MODEL: $compared, what compares chain $chain with the baseline and, if it was adapted, with MODEL,
+# which it started from
 against() {
-    if [[ $chain != baseline && " $chains " == *" baseline "* ]]; then
-        echo "--baseline=$exp/chain_baseline/$1/text"
-    fi
+    compared=()
+    [[ $chain == baseline || " $chains " != *" baseline "* ]] || compared+=("$exp/chain_baseline/$1/text")
+    [[ -z $source ]] || compared+=("$exp/$2/$1/text")
+    [[ ${#compared[@]} -eq 0 ]] || compared=(--baseline "${compared[@]}")
+}
+
+# score_drawn EXPERIMENT MODEL TRAINED ARGUMENTS...: what T2S in the model folder TRAINED drew of set $set
+score_drawn() {
+    local experiment=$1 model=$2 trained=$3 folder=$exp/$1
+    shift 3
+    score_text "$experiment" "$model" "$folder/t2s_decode_$set" "$set" "data/$set/text" --trained "$trained" \
+        --metric_name t2s_wer "$@"
+    call audit_t2s --hyp "$folder/t2s_decode_$set/text" --ref "data/$set/text" --dump "$folder/t2s_$set" \
+        --natural "$(units_of "$dump/$set")" --out "$folder/t2s_decode_$set/audit.json"
 }
 
 if is_stage score; then
     # Speech that was made is made into tokens and recognised: the codec's round trip, and that of S2A. So are T2S's tokens.
-    made=(codec s2a "${chain_names[@]/#/chain_}")
+    drawn=("${chain_names[@]/#/chain_}")
+    made=()
+    [[ $speaks == false ]] || made=(codec s2a "${drawn[@]}")
+    [[ -z $source ]] || drawn+=(t2s)
     for set in "${synth_names[@]}"; do
         for experiment in "${made[@]}"; do
             beside extract_tokens --tokenizer "$tokenizer" --data "$exp/$experiment/synth_$set" \
@@ -246,8 +330,8 @@ if is_stage score; then
             convert "$exp/$experiment/dump_$set" "$(units_of "$exp/$experiment/dump_$set")"
             recognise "$(units_of "$exp/$experiment/dump_$set")" "$exp/$experiment/synth_decode_$set"
         done
-        for chain in "${chain_names[@]}"; do
-            recognise "$exp/chain_$chain/t2s_$set" "$exp/chain_$chain/t2s_decode_$set"
+        for experiment in "${drawn[@]}"; do
+            recognise "$exp/$experiment/t2s_$set" "$exp/$experiment/t2s_decode_$set"
         done
     done
     wait_for_all
@@ -256,24 +340,25 @@ if is_stage score; then
         score_text asr asr "$exp/asr/decode_$set" "$set" "data/$set/text" --trained "$exp/asr" --metric wer cer
         for chain in "${chain_names[@]}"; do
             folder=$exp/chain_$chain
-            mapfile -t baseline < <(against "decode_$set")
+            against "decode_$set" asr
             score_text "chain_$chain" chain "$folder/decode_$set" "$set" "data/$set/text" --trained "$folder/asr" \
-                --metric wer cer "${baseline[@]}"
+                --metric wer cer "${compared[@]}"
         done
     done
     for set in "${synth_names[@]}"; do
+        [[ -z $source ]] || score_drawn t2s t2s "$exp/t2s"
+        for chain in "${chain_names[@]}"; do
+            against "t2s_decode_$set" t2s
+            score_drawn "chain_$chain" chain "$exp/chain_$chain/t2s" "${compared[@]}"
+        done
+        [[ $speaks == true ]] || continue
         score_text codec codec "$exp/codec/synth_decode_$set" "$set" "data/$set/text" --metric_name resynthesis_wer
         score_text s2a s2a "$exp/s2a/synth_decode_$set" "$set" "$exp/s2a/synth_$set/text" --trained "$exp/s2a" \
             --metric_name s2a_wer
         for chain in "${chain_names[@]}"; do
             folder=$exp/chain_$chain
-            mapfile -t baseline < <(against "t2s_decode_$set")
-            score_text "chain_$chain" chain "$folder/t2s_decode_$set" "$set" "data/$set/text" --trained "$folder/t2s" \
-                --metric_name t2s_wer "${baseline[@]}"
             score_text "chain_$chain" chain "$folder/synth_decode_$set" "$set" "$folder/synth_$set/text" \
                 --trained "$folder/t2s" --metric_name synthesis_wer
-            call audit_t2s --hyp "$folder/t2s_decode_$set/text" --ref "data/$set/text" --dump "$folder/t2s_$set" \
-                --natural "$(units_of "$dump/$set")" --out "$folder/t2s_decode_$set/audit.json"
         done
         call error_ladder --exp "$exp" --data "data/$set" --experiments "${chain_names[@]/#/chain_}" \
             --device "$device" --out "$exp/ladder_$set" "${redo[@]}"
