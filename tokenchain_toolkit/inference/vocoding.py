@@ -89,7 +89,13 @@ def synthesize_dump(  # noqa: PLR0913
         write_table(out / PROMPTS, join_tables(out, [shard.outputs[2] for shard in shards]))
         quantizers = read_manifest(s2a / "manifest.json")["acoustic"]["num_quantizers"]
         passes = num_passes(config, num_quantizers=quantizers)
-    speed = _speed_of([read_json(out / shard.outputs[1]) for shard in shards], passes=passes)
+    _write_speed(out, [read_json(out / shard.outputs[1]) for shard in shards], passes=passes)
+
+
+def _write_speed(out: Path, shards: list[dict[str, Any]], *, passes: int | None) -> None:
+    """The shards' times added up, with the passes of the network for a batch, None without S2A."""
+    speed = {name: sum(shard[name] for shard in shards) for name in ("num_utts", "speech_seconds", "seconds")}
+    speed |= {"num_threads": max((shard["num_threads"] for shard in shards), default=0), "network_passes": passes}
     write_json(out / SPEED, speed)
     LOG.info(
         "%s: %.0f s of speech in %.0f s of a job with %d threads%s",
@@ -99,12 +105,6 @@ def synthesize_dump(  # noqa: PLR0913
         speed["num_threads"],
         f", {passes} network passes per batch" if passes else "",
     )
-
-
-def _speed_of(shards: list[dict[str, Any]], *, passes: int | None) -> dict[str, Any]:
-    """The shards' times added up, and the passes of the network for a batch, None without S2A."""
-    sums = {name: sum(shard[name] for shard in shards) for name in ("num_utts", "speech_seconds", "seconds")}
-    return sums | {"num_threads": max((shard["num_threads"] for shard in shards), default=0), "network_passes": passes}
 
 
 def _shards(wanted: list[int], common: dict[str, Any]) -> list[Shard]:

@@ -94,30 +94,6 @@ call() {
     show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
 }
 
-# takes STAGE FILE...: what a stage, if it is chosen, needs of the recipe in $source
-needed=()
-takes() {
-    ! is_chosen "$1" || needed+=("${@:2}")
-}
-
-# adopted FOLDER [NAME]...: a link to FOLDER of the recipe in $source, or to NAMEs in it; false if there is no such recipe
-adopted() {
-    local folder=$1 name
-    [[ -n $source ]] || return 1
-    shift
-    [[ $# -gt 0 ]] || link_to_source "$folder"
-    for name in "$@"; do
-        [[ ! -e $source/$folder/$name ]] || link_to_source "$folder/$name"
-    done
-}
-
-# link_to_source PATH; what follows || runs on after a command that fails, so each failure ends it here
-link_to_source() {
-    [[ ! -e $1 || -L $1 ]] || fail "$1 was made here; move it away, so that a link to that of $source can take its place"
-    show_or_do mkdir -p "$(dirname "$1")" || fail "the folder of $1 cannot be made"
-    show_or_do ln -sfn "$(realpath -m "$source")/$1" "$1" || fail "the link $1 cannot be made"
-}
-
 # beside COMMAND ARGUMENTS...: call, in the background while fewer than $side_by_side commands run there
 running=()
 beside() {

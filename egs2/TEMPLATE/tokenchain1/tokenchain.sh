@@ -37,6 +37,8 @@ tiny=(--conf "$template/conf/tiny" --tag tiny --exp exp_tiny --results exp_tiny 
     --title "$title with tiny settings, which show that the recipe runs; the figures mean nothing")
 
 . "$template/stages.sh"
+. "$template/source.sh"
+. "$template/scoring.sh"
 parse "$@"
 
 [[ -f path.sh && -f local/data.sh ]] || fail "call this from a corpus's folder, which has path.sh and local/data.sh"
@@ -69,27 +71,7 @@ done
 jobs=(--num_jobs "$num_jobs" --device "$device")
 few_jobs=(--num_jobs "$(share "$num_jobs")" --device "$device")    # of commands that run side by side
 
-# ASR and T2S work on units instead of frames where the corpus has a conf/units.yaml, or its source has units. Of a dump
-# X, the units lie in X_units; of the units Y that T2S draws, the frames lie in Y_frames. S2A always works on frames.
-has_units=false
-if [[ -n $source ]]; then
-    [[ ! -d $source/$exp/units_$tag ]] || has_units=true
-elif [[ -f $conf/units.yaml ]]; then
-    has_units=true
-fi
-units_of() {
-    if [[ $has_units == true ]]; then echo "$1_units"; else echo "$1"; fi
-}
-frames_of() {
-    if [[ $has_units == true ]]; then echo "$1_frames"; else echo "$1"; fi
-}
-
-# convert DUMP OUT ARGUMENTS...: a dump of units from one of frames, or with --expand the other way; nothing without units
-convert() {
-    local from=$1 to=$2
-    shift 2
-    [[ $has_units == false ]] || call convert_units --units "$exp/units_$tag" --dump "$from" --out "$to" "$@" "${redo[@]}"
-}
+. "$template/units.sh"
 
 # What is adopted of a model: its files alone, since its results on the sets here go beside them.
 model_files=(model.safetensors model.json manifest.json config.yaml metrics.csv token_list)
@@ -106,32 +88,7 @@ if [[ -n $source && -f $source/$exp/asr/model.safetensors && ! -f $source/$exp/s
     echo "$source has no S2A in $exp/s2a, so nothing will be synthesized here; its stage train_s2a makes one"
 fi
 
-# What is taken of the source, and what is made here.
-own=("${own_sets[@]/#/data/}" "${own_sets[@]/#/$dump/}")
-linked=("$tokenizer" "$exp/units_$tag" "$token_list" "$exp"/{asr,t2s,s2a}/model.safetensors)
-if [[ -z $source ]]; then
-    own+=("${linked[@]}")
-    linked=()
-else
-    linked+=("${source_names[@]/#/data/}" "${source_names[@]/#/$dump/}")
-    takes data "$token_list"/{bpe.model,tokens.txt,config.yaml}
-    takes learn_tokenizer "$tokenizer/manifest.json"
-    for set in "${source_names[@]}"; do
-        takes data "data/$set"/{wav.scp,text,utt2spk}
-        takes extract_tokens "$dump/$set"/{.done,manifest.json}
-    done
-    for model in asr t2s; do
-        takes "train_$model" "$exp/$model"/{model.safetensors,model.json,token_list/tokens.txt}
-        # On units, the model does not know the tokenizer of the frames.
-        [[ $has_units == true ]] || takes "train_$model" "$exp/$model/manifest.json"
-    done
-    [[ $speaks == false ]] || takes train_s2a "$exp/s2a"/{model.safetensors,model.json,manifest.json}
-fi
-links=$(find data/ "$dump/" "$exp/" -maxdepth 2 -type l 2>/dev/null || true)
-if [[ $dry_run == false && -n $source$links ]]; then
-    call check_source ${source:+--source "$source"} --exp "$exp" --adopted "${linked[@]}" --own "${own[@]}" \
-        --needed "${needed[@]}"
-fi
+check_the_source
 
 training_data=(--train_data "data/$train_set" --valid_data "data/$valid_set")
 training_sets=("${training_data[@]}" --train_dump "$(units_of "$dump/$train_set")"
@@ -284,33 +241,6 @@ if is_stage synthesize && [[ $speaks == true ]]; then
     done
     wait_for_all
 fi
-
-# score_text EXPERIMENT MODEL FOLDER SET REFERENCE ARGUMENTS...: FOLDER/text against the transcripts REFERENCE
-score_text() {
-    local experiment=$1 model=$2 folder=$3 set=$4 reference=$5
-    shift 5
-    call score --experiment "$experiment" --model "$model" --set "$set" --hyp "$folder/text" --ref "$reference" \
-        --out "$folder/score.json" "$@"
-}
-
-# against SUBFOLDER MODEL: $compared, what compares chain $chain with the baseline and, if it was adapted, with MODEL,
-# which it started from
-against() {
-    compared=()
-    [[ $chain == baseline || " $chains " != *" baseline "* ]] || compared+=("$exp/chain_baseline/$1/text")
-    [[ -z $source ]] || compared+=("$exp/$2/$1/text")
-    [[ ${#compared[@]} -eq 0 ]] || compared=(--baseline "${compared[@]}")
-}
-
-# score_drawn EXPERIMENT MODEL TRAINED ARGUMENTS...: what T2S in the model folder TRAINED drew of set $set
-score_drawn() {
-    local experiment=$1 model=$2 trained=$3 folder=$exp/$1
-    shift 3
-    score_text "$experiment" "$model" "$folder/t2s_decode_$set" "$set" "data/$set/text" --trained "$trained" \
-        --metric_name t2s_wer "$@"
-    call audit_t2s --hyp "$folder/t2s_decode_$set/text" --ref "data/$set/text" --dump "$folder/t2s_$set" \
-        --natural "$(units_of "$dump/$set")" --out "$folder/t2s_decode_$set/audit.json"
-}
 
 if is_stage score; then
     # Speech that was made is made into tokens and recognised: the codec's round trip, and that of S2A. So are T2S's tokens.
