@@ -183,7 +183,7 @@ def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
         (["unpaired.speech_ratio=1", "unpaired.feedback=soft"], "there is no speech alone"),
         (["unpaired.text_ratio=1"], "there is no text alone"),
         (["--text_data=."], "unpaired.text_ratio=0 leaves them unused"),
-        (["--text_data=./empty", "unpaired.text_ratio=1"], "text: line2 has no text; remove the line"),
+        (["unpaired.text_ratio=1", "--text_data=./empty"], "text: line2 has no text; remove the line"),
         (["--speech_data=."], "--speech_data names 1 folders and --speech_dump 0"),
         (["data.paired_share=0.5", "unpaired.speech_ratio=1", "unpaired.labels={labels}"], "has no line for utt"),
     ],
