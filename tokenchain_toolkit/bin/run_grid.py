@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     outcome = carry_out_study(study, workers=workers_from(arguments), overwrite=arguments.overwrite)
     if outcome.num_complete:
         options = ["--config", str(arguments.config), "--out", str(arguments.out), *arguments.overrides]
+        options += ["--only", *arguments.only] if arguments.only else []
         command = shlex.join(["python", "-m", "tokenchain_toolkit.bin.run_grid", *options])
         page = build_grid_report(arguments.out, title=config.title or arguments.out.name, command=command)
         logger.info("report: %s, %s", page, arguments.out / "RESULTS.md")
