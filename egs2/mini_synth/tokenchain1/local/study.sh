@@ -15,3 +15,8 @@ for set in read_train read_valid read_test; do
     python3 -m tokenchain_toolkit.bin.convert_units --units exp/units_mfcc --dump "dump/mfcc/$set" \
         --out "dump/mfcc_units/$set"
 done
+
+# Text units that spell both domains in few units, for the models that are adapted: those of read alone cut the words of
+# talk into letters, more than there are frames for CTC.
+python3 -m tokenchain_toolkit.bin.train_bpe --config conf/bpe.yaml --text data/read_train/text data/talk_train/text \
+    --out data/token_list/read_talk vocab_size=400
