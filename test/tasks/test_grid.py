@@ -273,6 +273,30 @@ def test_runs_may_start_from_finished_models(out):
     assert not (made / "models" / "tiny" / "asr").exists()
 
 
+JUDGE = [
+    "models.judge.train_sets=[read]",
+    "models.judge.valid_set=talk",
+    "models.judge.tokenizer=made_up",
+    "models.judge.asr.config=conf/asr.yaml",
+    "models.judge.asr.overrides=[training.max_epochs=30,training.seed=3]",
+    'grids.enough.settings.overrides=[training.max_epochs=2,"evaluation.judge={study}/models/judge/asr"]',
+]
+
+
+def test_another_recogniser_may_judge_what_t2s_says(out):
+    assert run(*JUDGE, "--out", "exp/judged", "--only", "enough/st_argmax/seed0") == 0
+    made = out.parent / "judged"
+    assert (made / "models" / "judge" / "asr" / ".done").is_file() and not (made / "models" / "judge" / "t2s").exists()
+    name = "enough/st_argmax/seed0"
+    assert_same(weights_of(made / name), weights_of(out / name))
+    judged, usual = (
+        [evaluation_of(folder / name, epoch)["sets"][each] for epoch in (0, 1, 2) for each in ("read", "talk")]
+        for folder in (made, out)
+    )
+    assert [entry["joint"] for entry in judged] == [entry["joint"] for entry in usual]
+    assert [entry["t2s"] for entry in judged] != [entry["t2s"] for entry in usual]
+
+
 def test_a_dry_run_shows_what_is_to_do_and_does_nothing(out, caplog):
     before = sorted(out.rglob("*"))
     assert run("grids.enough.axes.seed=[0,7]", "--dry_run", "--only", "enough/st_argmax") == 0
@@ -320,8 +344,17 @@ def test_the_sets_in_which_runs_differ_are_shown_with_their_settings(out, caplog
             "a pair of models has a folder, so it is finished; leave out train_sets",
         ),
         (
-            ["models.tiny.t2s=null"],
-            "a pair of models needs .* t2s, or the folder .*; it has train_sets, valid_set, asr",
+            ["models.tiny.asr=null"],
+            "a pair of models needs .* t2s, or the folder .*; it has train_sets, valid_set, t2s",
+        ),
+        (["models.tiny.t2s=null"], "enough/baseline/seed0 starts from the models tiny, which have no t2s; say how"),
+        (
+            ['grids.enough.settings.overrides=["evaluation.judge={study}/models/nobody/asr"]'],
+            "enough/baseline/seed0: nothing makes exp/study/models/nobody/asr, its judge",
+        ),
+        (
+            ["grids.enough.settings.overrides=[evaluation.judge=exp/nowhere]"],
+            "exp/nowhere/model.safetensors is missing, and models/tiny/before_.* needs it",
         ),
         ([*GIVEN, "models.tiny.folder=exp/nowhere"], "exp/nowhere/asr/model.safetensors is missing, and models/tiny/"),
     ],

@@ -41,7 +41,12 @@ def test_a_run_has_the_settings_of_its_labels(expand):
     cell = expand()["g/argmax/0.1/seed5"]
     assert cell.labels == {"feedback": "argmax", "share": "0.1"} and cell.seed == 5
     assert cell.settings.train_sets == ["few"] and cell.settings.test_sets == ["t"]
-    assert cell.overrides(Path("m/n")) == ["e=2", "f=argmax", "w=m/n/x", "training.seed=5"]
+    assert cell.overrides(Path("m/n")) == [
+        "e=2",
+        "f=argmax",
+        "w=m/n/models/m/x",
+        "training.seed=5",
+    ]
 
 
 def test_a_run_is_compared_with_that_of_the_baselines_label_and_its_own_other_labels(expand):

@@ -20,6 +20,8 @@ class EvaluationConfig:
         max_utts: Utterances of each set, the same ones every time; 0 takes all.
         t2s_utts: Transcripts of each set that T2S speaks, the same ones every time; 0 leaves T2S out.
         t2s: How T2S speaks them.
+        judge: Folder of an ASR on the same tokens and text units that reads what T2S says. None takes the ASR that the
+            chain starts from, which can say nothing of a domain that it does not understand.
     """
 
     heads: list[str] = field(default_factory=lambda: list(HEADS))
@@ -29,3 +31,4 @@ class EvaluationConfig:
     max_utts: int = 0
     t2s_utts: int = 100
     t2s: T2SSamplingConfig = field(default_factory=lambda: T2SSamplingConfig(temperature=0.4, batch_size=128))
+    judge: str | None = None

@@ -29,7 +29,7 @@ class PairSettings:
         train_sets: Names of the training sets: ``data/<set>`` and ``dump/<tokenizer>/<set>``.
         valid_set: Name of the validation set.
         asr: How the ASR is trained.
-        t2s: How T2S is trained.
+        t2s: How T2S is trained; left out of what no run starts from, such as a judge.
         folder: Instead of these four, a folder with the finished models ``asr`` and ``t2s``.
         tokenizer: Name of the tokenizer.
         token_list: Name of the token list in ``data/token_list``, if it is not the tokenizer's.
@@ -52,7 +52,7 @@ class PairSettings:
         given = [name for name in ("train_sets", "valid_set", "asr", "t2s") if getattr(self, name)]
         if self.folder and given:
             raise ConfigError(f"a pair of models has a folder, so it is finished; leave out {', '.join(given)}")
-        if not self.folder and len(given) < 4:
+        if not self.folder and not {"train_sets", "valid_set", "asr"} <= set(given):
             raise ConfigError(
                 "a pair of models needs train_sets, valid_set, asr and t2s, or the folder of finished models; it has "
                 f"{', '.join(given) or 'none of them'}"
@@ -72,7 +72,8 @@ class RunSettings:
         speech_sets: Sets used as speech without text.
         text_sets: Sets used as text without speech.
         tokenizer: That of the pair.
-        overrides: ``key=value`` settings that win over the YAML file; ``{models}`` in them is the pair's folder.
+        overrides: ``key=value`` settings that win over the YAML file; ``{models}`` in them is the pair's folder,
+            ``{study}`` that of the study.
     """
 
     models: str = MISSING

@@ -1,8 +1,8 @@
 """Word errors of a recogniser and of T2S on sets in memory, utterance by utterance.
 
 Of every set each head of the recogniser is read, and of T2S it is measured how well a recogniser that does not change
-(the judge: the ASR as it was pretrained) understands what it says. The counts are kept by utterance, so that runs can
-be compared on the same utterances.
+(the judge: the ASR as it was pretrained, or another) understands what it says. Counts are kept by utterance, so that
+runs can be compared on the same utterances.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -29,7 +29,7 @@ class EpochEvaluation(lightning.Callback):
         folder: The experiment; gets ``evaluation/epoch000.json``, unless it is there, and one file for each epoch.
         sets: Name -> tokens and text ids of an evaluation set.
         references: Name -> utt_id -> transcript.
-        judge: The recogniser as it was before the chain, in a module of its own; it reads what T2S says.
+        judge: Recogniser in a module of its own, which stays as it is; it reads what T2S says.
         text_tokenizer: Of all models.
         config: Heads, searches, and how many utterances.
 

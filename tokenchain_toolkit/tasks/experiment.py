@@ -1,6 +1,5 @@
 """From a command's arguments to a trained model folder, one function per stage."""
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from tokenchain_toolkit.tasks.base import BaseTask
 from tokenchain_toolkit.tasks.chain import ChainTask
 from tokenchain_toolkit.tasks.epoch_evaluation import EpochEvaluation
 from tokenchain_toolkit.tasks.fit import fit, take_part
+from tokenchain_toolkit.tasks.judge import evaluation_inputs, load_judge
 from tokenchain_toolkit.tasks.s2a import S2ATask
 from tokenchain_toolkit.tasks.t2s import T2STask
 from tokenchain_toolkit.tasks.training_sets import ChainSets, TrainingSets, load_sets, load_unpaired
@@ -94,7 +94,7 @@ def train_s2a(config: S2AConfig, sets: TrainingSets, *, tokenizer: Path | None, 
 def chain_inputs(config: ChainConfig, asr_folder: Path, t2s_folder: Path) -> list[Path]:
     """Files that a chain experiment depends on besides its sets."""
     labels = [Path(config.unpaired.labels)] if config.unpaired.labels else []
-    return [asr_folder / "model.safetensors", t2s_folder / "model.safetensors", *labels]
+    return [*evaluation_inputs(config.evaluation, asr_folder, t2s_folder), *labels]
 
 
 def train_chain(config: ChainConfig, sets: ChainSets, *, asr_folder: Path, t2s_folder: Path, folder: Path) -> None:
@@ -134,7 +134,7 @@ def _module(train: TokenCorpus, valid: TokenCorpus, config: CommonConfig) -> Tok
 
 
 def _evaluation(config: ChainConfig, sets: ChainSets, asr: SavedModel, folder: Path) -> EpochEvaluation:
-    """Recognition of whole sets after every epoch; what T2S speaks is read by the ASR as it is before training."""
+    """Recognition of whole sets after every epoch; what T2S speaks is read by the judge."""
     assert asr.text_tokenizer is not None and isinstance(asr.module, TokenASR)
     corpora = {
         name: load_corpus(folders.dump, folders.data, text_tokenizer=asr.text_tokenizer)
@@ -144,7 +144,7 @@ def _evaluation(config: ChainConfig, sets: ChainSets, asr: SavedModel, folder: P
         folder,
         corpora,
         references={name: read_table(folders.data / "text") for name, folders in sets.evaluate.items()},
-        judge=copy.deepcopy(asr.module),
+        judge=load_judge(config.evaluation, asr),
         text_tokenizer=asr.text_tokenizer,
         config=config.evaluation,
     )

@@ -39,13 +39,16 @@ class Cell:
         """Its folder within the study's."""
         return name_of(self.grid, self.labels, self.seed)
 
-    def overrides(self, models: Path) -> list[str]:
+    def overrides(self, study: Path) -> list[str]:
         """Its settings over the YAML file.
 
         Args:
-            models: Folder of its pretrained pair.
+            study: Folder of the study, which has that of its pretrained pair.
         """
-        given = [text.replace("{models}", str(models)) for text in self.settings.overrides]
+        models = study / MODELS / self.settings.models
+        given = [
+            text.replace("{models}", str(models)).replace("{study}", str(study)) for text in self.settings.overrides
+        ]
         return [*given, f"training.seed={self.seed}"]
 
 
@@ -170,6 +173,10 @@ def _check_pair(cell: Cell, study: StudyConfig) -> None:
     if pair is None:
         known = ", ".join(study.models) or "none"
         raise ConfigError(f"{cell.name} starts from the models {cell.settings.models}; there are: {known}")
+    if pair.folder is None and pair.t2s is None:
+        raise ConfigError(
+            f"{cell.name} starts from the models {cell.settings.models}, which have no t2s; say how it is trained"
+        )
     if pair.tokenizer != cell.settings.tokenizer:
         raise ConfigError(
             f"{cell.name} has tokenizer={cell.settings.tokenizer}, and its models {cell.settings.models} have "

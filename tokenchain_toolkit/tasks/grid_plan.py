@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def plan_study(config: StudyConfig, *, out: Path, only: Sequence[str] = (), devi
     cells = cells_of(config)
     if not cells:
         raise ConfigError("the study has no grids, so there is nothing to run; see tokenchain_toolkit.config.grid")
-    planner = _Planner(out, device)
+    planner = _Planner(out, device, config.models)
     for name in dict.fromkeys(cell.settings.models for cell in cells):
         planner.add_pair(name, config.models[name])
     runs = [planner.add_run(cell) for cell in cells]
@@ -80,8 +80,8 @@ class _Pair:
 class _Planner:
     """Collects pieces; those that several runs share are there once."""
 
-    def __init__(self, out: Path, device: str):
-        self.out, self.device = out, device
+    def __init__(self, out: Path, device: str, models: Mapping[str, PairSettings]):
+        self.out, self.device, self.models = out, device, models
         self.works: dict[str, Work] = {}
         self.pairs: dict[str, _Pair] = {}
         self.readers: dict[Path, str] = {}
@@ -92,7 +92,7 @@ class _Planner:
         pieces: tuple[str, ...] = ()
         if pair.folder is None:
             pieces = self._add_training(place, pair)
-            asr, t2s = (self.out / piece for piece in pieces)
+            asr, t2s = self.out / pieces[0], self.out / pieces[-1]
         else:
             asr, t2s = Path(pair.folder) / "asr", Path(pair.folder) / "t2s"
         self.pairs[name] = _Pair(asr, t2s, pieces)
@@ -109,18 +109,19 @@ class _Planner:
                 device=self.device,
             )
 
-    def _add_training(self, place: str, pair: PairSettings) -> tuple[str, str]:
-        """Training of both models of a pair; the names of the pieces that do it."""
-        assert pair.valid_set is not None and pair.asr is not None and pair.t2s is not None
+    def _add_training(self, place: str, pair: PairSettings) -> tuple[str, ...]:
+        """Training of the models of a pair; the names of the pieces that do it, the ASR's first."""
+        assert pair.valid_set is not None
         sets = TrainingSets(_folders(pair.train_sets, pair.tokenizer), _folder(pair.valid_set, pair.tokenizer))
         models: list[str] = []
         for kind, schema, given in (("asr", ASRConfig, pair.asr), ("t2s", T2SConfig, pair.t2s)):
+            if given is None:
+                continue
             where = f"{place}/{kind}"
             config = _load(schema, given, where=where)
             token_list = DATA / "token_list" / (pair.token_list or pair.tokenizer)
             models.append(self._add_model(TrainModel(where, self.out / where, (), config, sets, token_list)))
-        asr, t2s = models
-        return asr, t2s
+        return tuple(models)
 
     def _add_model(self, model: TrainModel) -> str:
         """Name of the piece that trains this model; pairs that have it in common share it."""
@@ -133,7 +134,7 @@ class _Planner:
     def add_run(self, cell: Cell) -> Run:
         """A run, and the evaluation of its pair."""
         settings, place = cell.settings, f"{MODELS}/{cell.settings.models}"
-        overrides = cell.overrides(self.out / place)
+        overrides = cell.overrides(self.out)
         config = _load(ChainConfig, ModelSettings(settings.config, overrides), where=cell.name)
         try:
             check_chain(config)
@@ -148,20 +149,34 @@ class _Planner:
         )
         pair = self.pairs[settings.models]
         folders = {"asr": pair.asr, "t2s": pair.t2s}
+        judge = self._judge(cell, config)
         key = _key([settings.test_sets, config_dict(config.evaluation)])
         before = f"{place}/before_{key}"
         self.works[before] = MeasurePair(
             before,
             self.out / before,
-            pair.pieces,
+            (*pair.pieces, *judge),
             sets=sets.evaluate,
             config=config.evaluation,
             device=self.device,
             **folders,
         )
-        needs = (*pair.pieces, before, *self._labels(cell, config))
+        needs = (*pair.pieces, before, *judge, *self._labels(cell, config))
         run = TrainChain(cell.name, self.out / cell.name, needs, config, sets, before=self.out / before, **folders)
         return Run(cell, run, overrides)
+
+    def _judge(self, cell: Cell, config: ChainConfig) -> list[str]:
+        """The piece that trains the judge of T2S, if there is one and the study makes it."""
+        if config.evaluation.judge is None or not Path(config.evaluation.judge).is_relative_to(self.out):
+            return []
+        for name, pair in self.models.items():
+            if Path(config.evaluation.judge) == self.out / MODELS / name / "asr" and pair.folder is None:
+                if name not in self.pairs:
+                    self.add_pair(name, pair)
+                return list(self.pairs[name].pieces[:1])
+        raise ConfigError(
+            f"{cell.name}: nothing makes {config.evaluation.judge}, its judge; it is the asr of one of models"
+        )
 
     def _labels(self, cell: Cell, config: ChainConfig) -> list[str]:
         """The piece that makes the labels of speech alone, if there are labels and the study makes them."""

@@ -29,6 +29,7 @@ from tokenchain_toolkit.models.asr import TokenASR
 from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.tasks.epoch_evaluation import evaluation_file, write_evaluation
 from tokenchain_toolkit.tasks.experiment import chain_inputs, train_asr, train_chain, train_t2s
+from tokenchain_toolkit.tasks.judge import evaluation_inputs, load_judge
 from tokenchain_toolkit.tasks.training_sets import ChainSets, SetFolders, TrainingSets
 
 
@@ -145,7 +146,7 @@ class MeasurePair(Work):
 
     def made(self) -> list[Path]:
         """The models."""
-        return [self.asr / "model.safetensors", self.t2s / "model.safetensors"]
+        return evaluation_inputs(self.config, self.asr, self.t2s)
 
     def settings(self) -> dict[str, Any]:
         """Those of the evaluation."""
@@ -170,7 +171,7 @@ class MeasurePair(Work):
         found = evaluate(
             recogniser,
             t2s.module.to(self.device),
-            judge=recogniser,
+            judge=load_judge(self.config, asr).to(self.device),
             sets=sets,
             references={name: read_table(folders.data / "text") for name, folders in self.sets.items()},
             text_tokenizer=asr.text_tokenizer,
