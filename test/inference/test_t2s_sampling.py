@@ -25,24 +25,35 @@ def sample(t2s, batch, *, seed=0, natural=None, **config):
 
 
 @torch.no_grad()
-def greedy_reference(t2s, batch, index, *, cap):
-    """One utterance, no padding, no cache: the likeliest token until the end symbol or ``cap`` frames."""
-    text_1LD = t2s.embed_text(batch.text_BL[index : index + 1, : batch.text_lengths_B[index]])
-    prefix_1P = batch.prompt_BP[index : index + 1, : batch.prompt_lengths_B[index]]
+def scores_after(t2s, prompt, tokens):
+    """Log-probabilities of the next token, without padding and cache."""
+    inputs_1ND = torch.cat([prompt.embeddings_BND, t2s.embed_semantic(torch.tensor([tokens]).long())], dim=1)
+    later_1N = prompt.position_BN[:, -1:] + torch.arange(1, len(tokens) + 1)
+    hidden_1ND = t2s.llama(
+        inputs_embeds=inputs_1ND,
+        attention_mask=torch.ones(inputs_1ND.shape[:2], dtype=torch.long),
+        position_ids=torch.cat([prompt.position_BN, later_1N], dim=1),
+        use_cache=False,
+    ).last_hidden_state
+    return t2s.head(hidden_1ND[0, -1]).log_softmax(-1)
+
+
+@torch.no_grad()
+def greedy_reference(t2s, batch, index, *, cap, guidance=0.0):
+    """One utterance: the likeliest token until the end symbol or ``cap`` frames, by guidance away from no text."""
     row = slice(index, index + 1)
-    prompt = t2s.assemble(text_1LD, batch.text_lengths_B[row], prefix_1P, batch.prompt_lengths_B[row])
-    inputs_1ND, position_1N, tokens = prompt.embeddings_BND, prompt.position_BN, []
+    text_1LD = t2s.embed_text(batch.text_BL[row, : batch.text_lengths_B[index]])
+    prefix = batch.prompt_BP[row, : batch.prompt_lengths_B[index]], batch.prompt_lengths_B[row]
+    given = t2s.assemble(text_1LD, batch.text_lengths_B[row], *prefix)
+    without = t2s.assemble(text_1LD[:, :0], torch.tensor([0]), *prefix)
+    tokens = []
     while True:
-        mask_1N = torch.ones(inputs_1ND.shape[:2], dtype=torch.long)
-        hidden_1ND = t2s.llama(
-            inputs_embeds=inputs_1ND, attention_mask=mask_1N, position_ids=position_1N, use_cache=False
-        ).last_hidden_state
-        token = int(t2s.head(hidden_1ND[0, -1]).argmax())
+        scores_K = scores_after(t2s, given, tokens)
+        scores_K = scores_K + guidance * (scores_K - scores_after(t2s, without, tokens))
+        token = int(scores_K.argmax())
         if token == t2s.end_id or len(tokens) == cap:
             return tokens, token == t2s.end_id
         tokens.append(token)
-        inputs_1ND = torch.cat([inputs_1ND, t2s.embed_semantic(torch.tensor([[token]]))], dim=1)
-        position_1N = torch.cat([position_1N, position_1N[:, -1:] + 1], dim=1)
 
 
 # With seed 17 an utterance ends just at its cap.
@@ -50,7 +61,7 @@ def greedy_reference(t2s, batch, index, *, cap):
 def lively_t2s(make_t2s, request):
     """Random weights, scaled up until the tokens vary and some utterances end before the cap."""
     seed, stride = request.param
-    t2s = make_t2s(seed=seed, text_stride=stride)
+    t2s = make_t2s(seed=seed, text_stride=stride, text_dropout=0.1)
     with torch.no_grad():
         for parameter in (t2s.embed_text.weight, t2s.llama.embed_tokens.weight, t2s.head.weight):
             parameter.mul_(10)
@@ -76,6 +87,22 @@ def test_batched_generation_equals_the_plain_loop(lively_t2s, batch):
             assert speech.semantic_T.tolist() == tokens
         else:
             assert len(speech.semantic_T) == 1
+
+
+def test_guidance_moves_away_from_what_would_be_said_without_the_text(lively_t2s, batch):
+    guided, plain = (
+        sample(lively_t2s, batch, temperature=0.0, max_frames_per_token=4.0, guidance=guidance) for guidance in (1.5, 0)
+    )
+    for index, speech in enumerate(guided):
+        cap = 4 * int(batch.text_lengths_B[index])
+        tokens, ended = greedy_reference(lively_t2s, batch, index, cap=cap, guidance=1.5)
+        assert speech.ended == ended and speech.semantic_T.tolist()[: len(tokens)] == tokens
+    assert [one.semantic_T.tolist() for one in guided] != [one.semantic_T.tolist() for one in plain]
+
+
+def test_guidance_needs_a_model_that_knows_speech_without_text(make_t2s, batch):
+    with pytest.raises(ConfigError, match=r"guidance needs a T2S that was trained with model\.text_dropout"):
+        sample(make_t2s(), batch, guidance=1.0)
 
 
 def test_the_likeliest_alone_is_greedy(lively_t2s, batch):
@@ -194,9 +221,10 @@ def test_without_retries_the_draws_are_those_of_a_plain_loop(lively_t2s, batch):
 def test_only_bad_draws_are_drawn_again(lively_t2s, batch, monkeypatch):
     asked, draw_speech = [], t2s_sampling._draw_speech
 
-    def recorded(t2s, prompt, caps_B, **options):
+    def recorded(t2s, prompts, caps_B, **options):
+        (prompt,) = prompts
         asked.append((prompt.embeddings_BND, prompt.position_BN, prompt.lengths_B, caps_B))
-        return draw_speech(t2s, prompt, caps_B, **options)
+        return draw_speech(t2s, prompts, caps_B, **options)
 
     monkeypatch.setattr(t2s_sampling, "_draw_speech", recorded)
     first = sample(lively_t2s, batch, natural=NORMS, **WILD)

@@ -10,9 +10,10 @@ class T2SModelConfig:
     """A LLaMA-style decoder.
 
     ``history_dropout`` is the share of semantic input tokens that are replaced by a mask token in training, so that the
-    model listens to the text rather than to its own past. ``text_stride`` is the distance in rotary positions, counted
-    in frames, between two text units, about the frames that a unit lasts; 0 numbers all positions one after another, as
-    a plain LLaMA does.
+    model listens to the text rather than to its own past. ``text_dropout`` is the share of utterances that pretraining
+    leaves without their text, so that the model also knows speech as such, which ``guidance`` moves away from.
+    ``text_stride`` is the distance in rotary positions, counted in frames, between two text units, about the frames
+    that a unit lasts; 0 numbers all positions one after another, as a plain LLaMA does.
     """
 
     hidden_dim: int = 1024
@@ -21,6 +22,7 @@ class T2SModelConfig:
     feed_forward_dim: int = 4096
     dropout: float = 0.0
     history_dropout: float = 0.0
+    text_dropout: float = 0.0
     text_stride: float = 0.0
     label_smoothing: float = 0.0
 
@@ -44,6 +46,8 @@ class T2SSamplingConfig:
         temperature: Of the distribution; 0 takes the likeliest token.
         top_k: So many likeliest tokens are kept; 0 keeps all.
         top_p: Mass of the distribution, from the likeliest token on, that is kept.
+        guidance: How far scores are moved away from those without the text (classifier-free guidance); 0 is off, and
+            saves half of the work. Needs a model that was trained with ``text_dropout``.
         max_frames_per_token: Caps the output at that many frames for each text token.
         prompt_frames: Length of the semantic prefix, a crop of another utterance of the speaker.
         batch_size: Utterances drawn at once.
@@ -64,6 +68,7 @@ class T2SSamplingConfig:
     temperature: float = 0.8
     top_k: int = 0
     top_p: float = 0.9
+    guidance: float = 0.0
     max_frames_per_token: float = 40.0
     prompt_frames: int = 0
     batch_size: int = 64

@@ -1,10 +1,11 @@
 """Sampling semantic tokens from T2S, batched, with a key-value cache.
 
-Shapes: B utterances, R of them that are still drawn, N prompt positions, L text positions, P prefix frames, W frames
-just before, K semantic clusters, D features.
+Shapes: B utterances, R of them that are still drawn, S rows (each with its text, then for guidance each without), N
+prompt positions, L text positions, P prefix frames, W frames just before, K semantic clusters, D features.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -61,20 +62,25 @@ def sample_semantic(
         natural: Norms of natural speech, used where ``config`` gives none.
 
     Raises:
-        ConfigError: Bad draws would be the same again, or ``length_tolerance`` allows no length.
+        ConfigError: Bad draws would be the same again, ``length_tolerance`` allows no length, or the model does not
+            know speech without text, which guidance needs.
     """
     _check(config)
+    if config.guidance > 0 and t2s.config.text_dropout == 0:
+        raise ConfigError("guidance needs a T2S that was trained with model.text_dropout above 0; set guidance=0")
     norms = _norms(config, natural or SpeechNorms())
     expected_B = torch.tensor([norms.expected_frames(num_tokens) for num_tokens in text_lengths_B.tolist()])
     caps_B = (text_lengths_B * config.max_frames_per_token).long()
     if config.retries > 0:
         longest_B = (expected_B * config.length_tolerance).long().to(caps_B.device)
         caps_B = torch.where(longest_B > 0, torch.minimum(caps_B, longest_B), caps_B)
-    prompt = t2s.assemble(t2s.embed_text(text_BL), text_lengths_B, prefix_BP, prefix_lengths_B)
+    text_BLD = t2s.embed_text(text_BL)
+    lengths = [text_lengths_B, *([torch.zeros_like(text_lengths_B)] if config.guidance > 0 else [])]
+    prompts = [t2s.assemble(text_BLD, each_B, prefix_BP, prefix_lengths_B) for each_B in lengths]
     kept: dict[int, SampledSpeech] = {}
     rows = list(range(len(text_BL)))
     for draws in range(1, config.retries + 2):
-        parts = T2SInput(prompt.embeddings_BND[rows], prompt.position_BN[rows], prompt.lengths_B[rows])
+        parts = [T2SInput(each.embeddings_BND[rows], each.position_BN[rows], each.lengths_B[rows]) for each in prompts]
         drawn = _draw_speech(t2s, parts, caps_B[rows], config=config, generator=generator)
         for row, speech in zip(rows, drawn, strict=True):
             expected = float(expected_B[row])
@@ -128,12 +134,18 @@ def _better(one: SampledSpeech, other: SampledSpeech, expected: float) -> Sample
 
 
 def _draw_speech(
-    t2s: T2SModel, prompt: T2SInput, caps_B: torch.Tensor, *, config: T2SSamplingConfig, generator: torch.Generator
+    t2s: T2SModel,
+    prompts: Sequence[T2SInput],
+    caps_B: torch.Tensor,
+    *,
+    config: T2SSamplingConfig,
+    generator: torch.Generator,
 ) -> list[SampledSpeech]:
-    """Draw one utterance for each prompt, of ``caps_B`` frames at most."""
+    """Draw one utterance for each prompt, of ``caps_B`` frames at most; for guidance, prompts without text follow."""
     from transformers import DynamicCache
 
-    inputs_RND, mask_RN, position_RN = _pad_on_the_left(prompt)
+    padded = [_pad_on_the_left(prompt, width=prompts[0].embeddings_BND.shape[1]) for prompt in prompts]
+    inputs_SND, mask_SN, position_SN = (torch.cat(parts) for parts in zip(*padded, strict=True))
     cache = DynamicCache(config=t2s.llama.config)
     # One draw more than the cap, so that an utterance of just so many frames can still end.
     steps = int(caps_B.max()) + 1
@@ -141,16 +153,17 @@ def _draw_speech(
     ended_B, lengths_B = torch.zeros_like(caps_B, dtype=torch.bool), caps_B.clone()
     rows_R = torch.arange(len(caps_B), device=caps_B.device)  # the utterances that are still being drawn
     for step in range(steps):
-        hidden_RND = t2s.llama(
-            inputs_embeds=inputs_RND,
-            attention_mask=mask_RN,
-            position_ids=position_RN,
+        hidden_SND = t2s.llama(
+            inputs_embeds=inputs_SND,
+            attention_mask=mask_SN,
+            position_ids=position_SN,
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
         recent = config.repetition_window if 0 < config.repetition_window <= step else 0
         recent_RW = tokens_BT[rows_R, step - recent : step]
-        token_R = draw(t2s.head(hidden_RND[:, -1]), recent_RW, config=config, generator=generator)
+        logits_RK = _guided(t2s.head(hidden_SND[:, -1]), len(rows_R), config.guidance)
+        token_R = draw(logits_RK, recent_RW, config=config, generator=generator)
         tokens_BT[rows_R, step] = token_R
         ends_R = (token_R == t2s.end_id) & ~ended_B[rows_R] & (step <= caps_B[rows_R])
         lengths_B[rows_R[ends_R]] = step
@@ -159,20 +172,28 @@ def _draw_speech(
         count = int(going_R.sum())
         if count == 0:
             break
-        inputs_RND = t2s.embed_semantic(token_R)[:, None]
-        mask_RN = torch.cat([mask_RN, torch.ones_like(mask_RN[:, :1])], dim=1)
-        position_RN = position_RN[:, -1:] + 1
+        inputs_SND = t2s.embed_semantic(token_R)[:, None].repeat(len(prompts), 1, 1)
+        mask_SN = torch.cat([mask_SN, torch.ones_like(mask_SN[:, :1])], dim=1)
+        position_SN = position_SN[:, -1:] + 1
         if count <= len(rows_R) // 2:  # so that a few long utterances do not carry all others along
-            chosen = going_R.nonzero().squeeze(1)
-            cache.batch_select_indices(chosen)
-            rows_R, inputs_RND = rows_R[chosen], inputs_RND[chosen]
-            mask_RN, position_RN = mask_RN[chosen], position_RN[chosen]
+            chosen_S = going_R.repeat(len(prompts)).nonzero().squeeze(1)
+            cache.batch_select_indices(chosen_S)
+            rows_R, inputs_SND = rows_R[going_R], inputs_SND[chosen_S]
+            mask_SN, position_SN = mask_SN[chosen_S], position_SN[chosen_S]
     # A model that ends at once still has to give a frame, which the codec and the ASR need.
     tokens_BT = tokens_BT.clamp_max(t2s.end_id - 1)
     return [
         SampledSpeech(semantic_T=row[: max(length, 1)], ended=ended)
         for row, length, ended in zip(tokens_BT, lengths_B.tolist(), ended_B.tolist(), strict=True)
     ]
+
+
+def _guided(logits_SK: torch.Tensor, num_utts: int, guidance: float) -> torch.Tensor:
+    """Scores (R, K): those with the text, moved away from those without it if there are such."""
+    if len(logits_SK) == num_utts:
+        return logits_SK
+    with_RK, without_RK = logits_SK.float().log_softmax(-1).chunk(2)
+    return with_RK + guidance * (with_RK - without_RK)
 
 
 def draw(
@@ -218,12 +239,11 @@ def _draw_from_the_top(
     return order_BK.gather(1, choice_B1).squeeze(1)
 
 
-def _pad_on_the_left(prompt: T2SInput) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Move padding to the left, so that every prompt ends at the same column: embeddings, mask, rotary positions."""
-    length = prompt.embeddings_BND.shape[1]
-    shift_B1 = (length - prompt.lengths_B)[:, None]
-    column_BN = torch.arange(length, device=shift_B1.device)[None, :] - shift_B1
+def _pad_on_the_left(prompt: T2SInput, *, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Move padding to the left, so that every prompt ends at column ``width``: embeddings, mask, rotary positions."""
+    shift_B1 = (width - prompt.lengths_B)[:, None]
+    column_BN = torch.arange(width, device=shift_B1.device)[None, :] - shift_B1
     mask_BN = column_BN >= 0
     source_BN = column_BN.clamp_min(0)
-    moved_BND = prompt.embeddings_BND.gather(1, source_BN[..., None].expand_as(prompt.embeddings_BND))
+    moved_BND = prompt.embeddings_BND.gather(1, source_BN[..., None].expand(-1, -1, prompt.embeddings_BND.shape[2]))
     return moved_BND * mask_BN[..., None], mask_BN.long(), prompt.position_BN.gather(1, source_BN)

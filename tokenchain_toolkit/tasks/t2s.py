@@ -25,22 +25,26 @@ class T2STask(BaseTask):
         self.t2s = T2SModel(config.model, vocab_size=vocab_size, num_semantic=num_semantic)
 
     def training_step(self, batch: TokenBatch, batch_idx: int) -> torch.Tensor:
-        """Cross-entropy of a batch."""
+        """Cross-entropy of a batch, of which ``text_dropout`` of the utterances are spoken without their text."""
         del batch_idx
-        output = self._forward(batch)
+        lengths_B = batch.text_lengths_B
+        if self.t2s.config.text_dropout > 0:
+            hidden_B = torch.rand(len(lengths_B), device=lengths_B.device) < self.t2s.config.text_dropout
+            lengths_B = lengths_B.masked_fill(hidden_B, 0)
+        output = self._forward(batch, lengths_B)
         self._log("train", output, batch)
         return self.checked(output.loss, batch)
 
     def validation_step(self, batch: TokenBatch, batch_idx: int) -> None:
         """Cross-entropy and accuracy given the true history."""
         del batch_idx
-        self._log("valid", self._forward(batch), batch)
+        self._log("valid", self._forward(batch, batch.text_lengths_B), batch)
 
-    def _forward(self, batch: TokenBatch) -> T2SOutput:
-        """T2S on the reference text."""
+    def _forward(self, batch: TokenBatch, text_lengths_B: torch.Tensor) -> T2SOutput:
+        """T2S on the reference text, so much of it."""
         return self.t2s(
             self.t2s.embed_text(batch.text_BL),
-            batch.text_lengths_B,
+            text_lengths_B,
             batch.semantic_BT,
             batch.semantic_lengths_B,
             prefix_BP=batch.prompt_BP,
