@@ -310,6 +310,8 @@ def test_the_best_draw_is_kept(make_t2s, make_batch, monkeypatch, draws, kept, f
 def test_settings_that_cannot_work_are_refused(make_t2s, make_batch):
     with pytest.raises(ConfigError, match="every draw is the same"):
         sample(make_t2s(), make_batch([1], [2]), temperature=0.0, retries=1)
+    with pytest.raises(ConfigError, match="guidance=-1.0 must be positive"):
+        sample(make_t2s(), make_batch([1], [2]), guidance=-1.0)
     with pytest.raises(ConfigError, match="length_tolerance=1.0"):
         sample(make_t2s(), make_batch([1], [2]), length_tolerance=1.0)
 

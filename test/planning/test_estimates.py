@@ -10,7 +10,7 @@ from tokenchain_toolkit.config.asr import ASRConfig
 from tokenchain_toolkit.config.chain import ChainConfig, UnpairedConfig
 from tokenchain_toolkit.config.s2a import S2AConfig, S2AModelConfig
 from tokenchain_toolkit.config.t2s import T2SConfig
-from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, TokenizerConfig
+from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, SemanticConfig, TokenizerConfig
 from tokenchain_toolkit.config.training import DataConfig, OptimConfig, TrainingConfig
 from tokenchain_toolkit.models.sequences import ctc_frames_needed
 from tokenchain_toolkit.planning.amount import typical_seconds
@@ -95,7 +95,10 @@ def test_features_are_faster_than_speech():
     config = TokenizerConfig(codec=CodecConfig(enabled=False))
     found = measure_extraction(config, device="cpu", seconds=0.1)
     assert found.speed > 1 and found.what == "mfcc features"
-    assert measure_extraction(TokenizerConfig(), device="cpu", seconds=0.1).what.endswith("without the codec")
+    spectral = measure_extraction(TokenizerConfig(), device="cpu", seconds=0.1)
+    assert spectral.what == "mfcc features and log-mel frames, without the codec's codes"
+    of_codec = TokenizerConfig(semantic=SemanticConfig(kind="codec"))
+    assert measure_extraction(of_codec, device="cpu", seconds=0.1).what.startswith("log-mel frames")
 
 
 def test_an_epoch_is_its_padded_batches():

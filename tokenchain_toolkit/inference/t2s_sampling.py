@@ -101,6 +101,8 @@ def _check(config: T2SSamplingConfig) -> None:
         raise ConfigError("retries: with temperature=0 every draw is the same; raise temperature, or set retries=0")
     if config.length_tolerance <= 1:
         raise ConfigError(f"length_tolerance={config.length_tolerance} allows no length; give more than 1")
+    if config.guidance < 0:
+        raise ConfigError(f"guidance={config.guidance} must be positive, or 0, which is off")
 
 
 def _norms(config: T2SSamplingConfig, natural: SpeechNorms) -> SpeechNorms:

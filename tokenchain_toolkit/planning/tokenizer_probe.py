@@ -74,6 +74,8 @@ def measure_head(config: TokenizerConfig, *, device: str, seconds: float) -> Hea
 def measure_extraction(config: TokenizerConfig, *, device: str, seconds: float) -> ExtractionMeasure:
     """How fast the features that k-means clusters, and the codes of a pretrained codec, are made of noise.
 
+    Of the spectral codec, whose codebooks are not learned yet, it is the frames that they are found for.
+
     Raises:
         ConfigError: A pretrained model cannot be loaded.
     """
@@ -82,12 +84,15 @@ def measure_extraction(config: TokenizerConfig, *, device: str, seconds: float) 
         features = build_features(config, device=device)
         noise_N = _noise(NOISE_SECONDS * features.sample_rate)
         works.append((f"{config.semantic.kind} features", lambda: features.extract([noise_N])))
-    if config.codec.enabled and config.codec.kind != SPECTRAL_RVQ:
+    if config.codec.enabled and config.codec.kind == SPECTRAL_RVQ:
+        frames, samples_N = LogMel(spectral_settings(config)), _noise(NOISE_SECONDS * config.sample_rate)
+        works.append(("log-mel frames", lambda: frames.analyse(samples_N)))
+    elif config.codec.enabled:
         codec = load_codec(config.codec, Path(), device=device)
         for_codec_N = _noise(NOISE_SECONDS * codec.sample_rate)
         works.append((config.codec.kind, lambda: codec.encode(for_codec_N)))
     per_audio = sum(_seconds_each(work, seconds / len(works)) for _, work in works) / NOISE_SECONDS
-    left_out = "" if config.codec.kind != SPECTRAL_RVQ or not config.codec.enabled else ", without the codec"
+    left_out = ", without the codec's codes" if config.codec.enabled and config.codec.kind == SPECTRAL_RVQ else ""
     return ExtractionMeasure(1 / per_audio, " and ".join(name for name, _ in works) + left_out)
 
 
