@@ -30,6 +30,24 @@ def test_command_line_beats_yaml_beats_default(write):
     assert load_config(ASRConfig, None) == load_config(ASRConfig, write("")) == ASRConfig()
 
 
+@pytest.mark.parametrize(
+    ("schema", "name", "refused", "allowed"),
+    [
+        (ASRConfig, "dropout", (-0.1, 1.0), 0.0),
+        (ASRConfig, "ctc_weight", (-0.1, 1.5), 1.0),
+        (T2SConfig, "text_dropout", (-0.1, 1.0), 0.9),
+        (T2SConfig, "history_dropout", (-0.1, 1.1), 1.0),
+        (ChainConfig, "history_dropout", (-0.1, 1.1), 1.0),
+        (S2AConfig, "condition_dropout", (-0.1, 1.0), 0.5),
+    ],
+)
+def test_shares_are_shares(schema, name, refused, allowed):
+    assert getattr(load_config(schema, None, [f"model.{name}={allowed}"]).model, name) == allowed
+    for share in refused:
+        with pytest.raises(ConfigError, match=rf"model\.{name}={share} must be in \[0, 1"):
+            load_config(schema, None, [f"model.{name}={share}"])
+
+
 @pytest.mark.parametrize("text", ["optim: {lr: 3e-5}\n", "optim:\n  lr: 3.0e-05\n"])
 def test_exponents_are_numbers(write, text):
     assert load_config(ASRConfig, write(text)).optim.lr == 3e-5

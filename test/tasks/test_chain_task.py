@@ -54,6 +54,15 @@ def test_uncertainty_weights_are_learned_and_logged(make_chain_task, run_fit, tm
     assert weights[-1] != weights[0] and task.log_variances.abs().max() > 0
 
 
+def test_weights_decay_and_the_variances_of_the_losses_do_not(make_chain_task):
+    task = make_chain_task("st_argmax", balance=BalanceConfig(kind="uncertainty"), model={"t2s_training": "frozen"})
+    task.config.optim.weight_decay = 0.1
+    models, variances = task.configure_optimizers().param_groups
+    assert (models["weight_decay"], variances["weight_decay"]) == (0.1, 0.0)
+    assert variances["params"] == [task.log_variances]
+    assert {id(each) for each in models["params"]} == {id(each) for each in task.chain.asr.parameters()}
+
+
 def test_what_there_is_to_feed_back_is_logged(make_chain_task, run_fit, tmp_path):
     _, [*_, row] = run_fit(make_chain_task("st_argmax"), tmp_path / "chain")
     for name in ("rec_loss_true", "rec_loss_recognised", "rec_loss_shuffled", "rec_gradient", "estimator_cosine"):

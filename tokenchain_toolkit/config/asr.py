@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tokenchain_toolkit.config.training import CommonConfig
+from tokenchain_toolkit.config.training import CommonConfig, check_shares
 
 
 @dataclass
@@ -29,6 +29,11 @@ class ASRModelConfig:
     label_smoothing: float = 0.1
     num_time_masks: int = 10
     time_mask_ratio: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        check_shares(self, "dropout", "label_smoothing")
+        check_shares(self, "ctc_weight", "time_mask_ratio", whole=True)
 
 
 @dataclass

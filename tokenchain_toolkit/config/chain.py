@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from tokenchain_toolkit.config.evaluation import EvaluationConfig
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
-from tokenchain_toolkit.config.training import CommonConfig
+from tokenchain_toolkit.config.training import CommonConfig, check_shares
 
 FEEDBACKS = ("none", "st_argmax", "st_gumbel", "soft", "score_function")
 READINGS = ("teacher_forced", "free_running", "ctc")
@@ -73,6 +73,10 @@ class ChainModelConfig:
     supervised_t2s: float = 0.0
     history_dropout: float | None = None
     num_samples: int = 4
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        check_shares(self, "history_dropout", whole=True)
 
 
 @dataclass

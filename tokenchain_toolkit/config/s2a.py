@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tokenchain_toolkit.config.training import CommonConfig, DataConfig
+from tokenchain_toolkit.config.training import CommonConfig, DataConfig, check_shares
 from tokenchain_toolkit.errors import ConfigError
 
 
@@ -35,8 +35,7 @@ class S2AModelConfig:
             raise ConfigError(f"model.level_sampling={self.level_sampling}: choose linear or uniform")
         if self.heads not in ("random", "codebooks"):
             raise ConfigError(f"model.heads={self.heads}: choose random or codebooks")
-        if not 0 <= self.condition_dropout < 1:
-            raise ConfigError(f"model.condition_dropout={self.condition_dropout} must be in [0, 1)")
+        check_shares(self, "dropout", "condition_dropout")
         if self.conv_kernel % 2 == 0:
             raise ConfigError(f"model.conv_kernel={self.conv_kernel} must be odd")
         if self.hidden_dim % (2 * self.num_heads):

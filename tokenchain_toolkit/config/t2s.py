@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tokenchain_toolkit.config.training import CommonConfig
+from tokenchain_toolkit.config.training import CommonConfig, check_shares
 
 
 @dataclass
@@ -25,6 +25,11 @@ class T2SModelConfig:
     text_dropout: float = 0.0
     text_stride: float = 0.0
     label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        check_shares(self, "dropout", "text_dropout", "label_smoothing")
+        check_shares(self, "history_dropout", whole=True)
 
 
 @dataclass

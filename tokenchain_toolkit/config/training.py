@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+from tokenchain_toolkit.errors import ConfigError
+
 
 @dataclass
 class OptimConfig:
@@ -76,3 +78,20 @@ class CommonConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data: DataConfig = field(default_factory=DataConfig)
+
+
+def check_shares(model: object, *names: str, whole: bool = False) -> None:
+    """Refuse dropouts and their like that are no share.
+
+    Args:
+        model: Settings under ``model``.
+        names: Those that are shares; None is not looked at.
+        whole: Whether the share may be 1.
+
+    Raises:
+        ConfigError: One is no share.
+    """
+    for name in names:
+        share = getattr(model, name)
+        if share is not None and not (0 <= share < 1 or (whole and share == 1)):
+            raise ConfigError(f"model.{name}={share} must be in [0, 1{']' if whole else ')'}")

@@ -1,6 +1,6 @@
 """What the trainable tasks share: optimiser, schedules by progress, logging, and the guard against bad losses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning
@@ -44,7 +44,7 @@ class BaseTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam or AdamW over the parameters that are trained."""
-        return build_optimizer(self.config.optim, (p for p in self.parameters() if p.requires_grad))
+        return build_optimizer(self.config.optim, [p for p in self.parameters() if p.requires_grad])
 
     def on_train_epoch_start(self) -> None:
         """Seed by epoch and device, so that no two devices draw the same masks."""
@@ -99,8 +99,14 @@ class BaseTask(lightning.LightningModule):
         checkpoint["manifest"] = self.manifest
 
 
-def build_optimizer(config: OptimConfig, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+def build_optimizer(
+    config: OptimConfig, parameters: Sequence[torch.nn.Parameter] | Sequence[dict[str, Any]]
+) -> torch.optim.Optimizer:
     """Adam or AdamW.
+
+    Args:
+        config: Its settings.
+        parameters: What it changes, or groups of them with what differs from the settings, as PyTorch takes them.
 
     Raises:
         ConfigError: The name is neither.

@@ -19,7 +19,7 @@ from tokenchain_toolkit.models.straight_through import interface_entropy, interf
 from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.models.temperature import temperature_at
 from tokenchain_toolkit.tasks.asr import greedy_ter
-from tokenchain_toolkit.tasks.base import BaseTask
+from tokenchain_toolkit.tasks.base import BaseTask, build_optimizer
 
 # What is sampled has a stream of its own, so that the baseline and the chain see the same dropout and masks.
 SAMPLING_STREAM = 500_009
@@ -54,6 +54,13 @@ class ChainTask(BaseTask):
         self.log_variances: torch.nn.Parameter | None = None
         if config.model.balance.kind == "uncertainty":
             self.log_variances = torch.nn.Parameter(torch.zeros(2))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam or AdamW; the variances do not decay, since a decay would draw the weights of the losses towards 1."""
+        if self.log_variances is None:
+            return super().configure_optimizers()
+        models = {"params": [each for each in self.chain.parameters() if each.requires_grad]}
+        return build_optimizer(self.config.optim, [models, {"params": [self.log_variances], "weight_decay": 0.0}])
 
     @property
     def temperature(self) -> float:
