@@ -1,5 +1,6 @@
 """Shards: only what is missing runs, in this process or in jobs, and a job's own message comes back."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tokenchain_toolkit.data.kaldi import read_table
-from tokenchain_toolkit.data.shards import Shard, Workers, run_shards
+from tokenchain_toolkit.data.shards import Shard, Workers, make_executor, run_shards, submit
 from tokenchain_toolkit.errors import ConfigError, TokenChainError
 from tokenchain_toolkit.files import write_text
 
@@ -101,6 +102,18 @@ def test_a_crash_in_a_job_names_the_log(tmp_path):
         run_shards(read_table, shards, folder=tmp_path, workers=Workers(num_jobs=2))
     log = str(caught.value).partition("its log is ")[2].partition(". Mend")[0]
     assert "wrong_keyword" in Path(log).read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "gpus_per_job", "expected"),
+    [("3,5", 1, ["3", "5", "3"]), ("GPU-a,GPU-b,GPU-c", 2, ["GPU-a,GPU-b", "GPU-c,GPU-a", "GPU-b,GPU-c"])],
+)
+def test_local_jobs_share_out_the_gpus_that_this_process_may_use(tmp_path, monkeypatch, given, gpus_per_job, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    workers = Workers(num_jobs=3, gpus_per_job=gpus_per_job)
+    executor = make_executor(tmp_path / "logs", workers)
+    jobs = [submit(executor, workers, place, os.getenv, "CUDA_VISIBLE_DEVICES") for place in range(3)]
+    assert [job.result() for job in jobs] == expected
 
 
 def test_impossible_workers_are_refused():

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tokenchain_toolkit.data.stamp import StageStamp
+from tokenchain_toolkit.data.stamp import StageStamp, changed_inputs
 from tokenchain_toolkit.errors import DataError
 
 
@@ -83,6 +83,30 @@ def test_a_change_travels_down(tmp_path, source):
     redone.begin()
     redone.finish()
     assert second().state() == "stale"
+
+
+def test_the_same_done_once_more_leaves_what_follows_up_to_date(tmp_path, source, monkeypatch):
+    first = stamp_of(tmp_path, source)
+    first.begin()
+    first.finish()
+    second = StageStamp(tmp_path / "second", inputs=[first.folder / ".done"], config={})
+    second.begin()
+    second.finish()
+    written = (first.folder / ".done").read_bytes()
+    first.begin(overwrite=True)
+    monkeypatch.setattr(first, "_began", first._began - 100)
+    first.finish()
+    assert (first.folder / ".done").read_bytes() != written
+    assert StageStamp(tmp_path / "second", inputs=[first.folder / ".done"], config={}).state() == "up_to_date"
+    assert changed_inputs(second.record, root=tmp_path) == {}
+
+
+def test_what_is_made_anew_says_why(tmp_path, source, caplog):
+    stamp_of(tmp_path, source, optim={"lr": 0.1, "name": "adam"}).begin()
+    source.write_text("two")
+    with caplog.at_level("INFO"):
+        stamp_of(tmp_path, source, optim={"lr": 0.2, "name": "adam"}).begin()
+    assert f"out is made anew: optim.lr, {source} changed" in caplog.text
 
 
 def test_other_ranks_wait_for_rank_0_and_see_what_it_saw(tmp_path):

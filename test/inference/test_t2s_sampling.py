@@ -307,13 +307,40 @@ def test_the_best_draw_is_kept(make_t2s, make_batch, monkeypatch, draws, kept, f
     assert found.draws == (len(draws) if faults else kept + 1)
 
 
-def test_settings_that_cannot_work_are_refused(make_t2s, make_batch):
-    with pytest.raises(ConfigError, match="every draw is the same"):
-        sample(make_t2s(), make_batch([1], [2]), temperature=0.0, retries=1)
-    with pytest.raises(ConfigError, match="guidance=-1.0 must be positive"):
-        sample(make_t2s(), make_batch([1], [2]), guidance=-1.0)
-    with pytest.raises(ConfigError, match="length_tolerance=1.0"):
-        sample(make_t2s(), make_batch([1], [2]), length_tolerance=1.0)
+@pytest.mark.parametrize(
+    ("window", "retry_window", "expected"), [(0, 5, [0, 5, 5]), (3, 0, [3, 3, 3]), (3, 5, [3, 5, 5])]
+)
+def test_bad_draws_are_made_again_with_a_window_of_their_own(
+    make_t2s, make_batch, monkeypatch, window, retry_window, expected
+):
+    windows, endless = [], SampledSpeech(torch.tensor([1, 2]), ended=False)
+
+    def draw_speech(*_, config, **__):
+        windows.append(config.repetition_window)
+        return [endless]
+
+    monkeypatch.setattr(t2s_sampling, "_draw_speech", draw_speech)
+    sample(make_t2s(), make_batch([1], [2]), retries=2, repetition_window=window, retry_window=retry_window)
+    assert windows == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"temperature": 0.0, "retries": 1}, "every draw is the same"),
+        ({"guidance": -1.0}, "guidance=-1.0 must be positive"),
+        ({"temperature": -0.5}, "temperature=-0.5 must be positive"),
+        ({"retries": -1}, "retries=-1 must be positive"),
+        ({"retry_window": -1}, "retry_window=-1 must be positive"),
+        ({"top_p": 0.0}, "top_p=0.0"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"length_tolerance": 1.0}, "length_tolerance=1.0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, told):
+    with pytest.raises(ConfigError, match=told):
+        T2SSamplingConfig(**settings)
+    assert T2SSamplingConfig(temperature=0.0, retries=1, retry_window=20).retries == 1
 
 
 def test_an_id_that_fills_the_window_is_drawn_from_the_whole_distribution():

@@ -45,6 +45,7 @@ def exp(tmp_path, voice):
         write_table(decoded, {utt_id: table[utt_id] for utt_id in spoken})
         if name != "asr":
             write_table(folder / "synth_test" / "wav.scp", spoken)
+    (tmp_path / "exp" / "asr" / "model.safetensors").write_bytes(b"weights")
     prompts = {"a-0": "a-1", "a-2": "a-2", "b-1": "b-0", "b-3": "b-0"}
     write_table(tmp_path / "exp" / "s2a" / "synth_test" / "prompts", prompts)
     return tmp_path / "exp"

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,10 +131,12 @@ def test_the_mel_cepstral_distance_is_the_deviation_of_the_envelopes_in_decibels
     rippled_TF = level_TF * 10 ** (6 * shape_F / 10)
     distance_XY = cepstral_distances(mel_cepstra(level_TF), mel_cepstra(rippled_TF))
     assert distance_XY == pytest.approx(np.full((4, 4), 6 / np.sqrt(2)), rel=1e-2)
-    stretched = VoiceFrames(np.repeat(random.random((9, 24)), 3, axis=0), np.repeat(np.arange(9) + 100.0, 3))
-    plain = VoiceFrames(stretched.cepstra_TC[::3], stretched.pitch_T[::3])
+    cepstra_TC, pitch_T = np.repeat(random.random((9, 24)), 3, axis=0), np.repeat(np.arange(9) + 100.0, 3)
+    stretched = VoiceFrames(cepstra_TC, pitch_T, np.arange(27) / 100)
+    plain = VoiceFrames(cepstra_TC[::3], pitch_T[::3], np.arange(9) / 100)
     result = compare_voices(plain, stretched)
     assert result.distance == 0 and result.pitch_errors == 0 and result.voiced == 27
+    assert result.shift_P == pytest.approx((np.arange(27) - np.repeat(np.arange(9), 3)) / 100)
 
 
 def test_a_copy_has_no_distance_and_another_voice_has_one(voice):
@@ -147,7 +151,7 @@ def test_a_copy_has_no_distance_and_another_voice_has_one(voice):
     assert longer.distance < other.distance / 3 and longer.pitch_errors == 0
 
 
-def test_voices_are_of_the_speaker_and_of_another_and_always_the_same(corpus):
+def test_voices_are_of_the_speaker_and_of_another_and_always_the_same(corpus, tmp_path):
     data = read_data_dir(corpus / "data" / "test")
     speaker_of = {path: data.speakers[utt_id] for utt_id, path in data.wavs.items()}
     chosen = choose_voices(data.wavs, data, prompts=None)
@@ -155,9 +159,15 @@ def test_voices_are_of_the_speaker_and_of_another_and_always_the_same(corpus):
         assert speaker_of[voices.own] == data.speakers[utt_id] != speaker_of[voices.other]
         assert voices.own != data.wavs[utt_id]
     assert choose_voices(["b-1"], data, prompts=None)["b-1"] == chosen["b-1"]
-    prompted = choose_voices(["a-0", "a-1"], data, prompts={"a-0": "c-2", "a-1": data.wavs["b-1"]})
+    prompted = choose_voices(["a-0", "a-1"], data, prompts={"a-0": "c-2", "a-1": "a-1"})
     assert prompted["a-0"].own == data.wavs["c-2"] and speaker_of[prompted["a-0"].other] != "c"
-    assert prompted["a-1"].own == data.wavs["b-1"]
+    assert prompted["a-1"] == "is its own prompt"
+    of_b = choose_voices(data.wavs, data, prompts=dict.fromkeys(data.wavs, data.wavs["b-1"]))
+    assert of_b.pop("b-1") == "is its own prompt"
+    assert all(each.own == data.wavs["b-1"] and speaker_of[each.other] != "b" for each in of_b.values())
+    elsewhere = tmp_path / "anybody.wav"
+    elsewhere.write_bytes(Path(data.wavs["b-1"]).read_bytes())
+    assert choose_voices(["a-1"], data, prompts={"a-1": str(elsewhere)})["a-1"] == Voices(str(elsewhere), None)
     with pytest.raises(DataError, match="a-1 has no prompt"):
         choose_voices(["a-1"], data, prompts={"a-0": "c-2"})
     with pytest.raises(DataError, match="nowhere is neither"):
@@ -219,6 +229,19 @@ def test_pesq_and_stoi_need_the_same_timing(corpus, tmp_path):
     assert "differs by +0.25 s" in pesq.left_out["a-0"]
     assert distance.totals["a-1"] == pitch.totals["a-1"] == 0 and distance.totals["a-0"] < 1
     assert pesq.totals["a-1"] > 4.5 and stoi.totals["a-1"] == pytest.approx(1, abs=1e-4)
+
+
+def test_pesq_and_stoi_leave_out_what_is_as_long_but_has_another_timing(corpus, tmp_path, voice):
+    needs("pesq", "pystoi", "pyworld")
+    speech, paths = speech_of(corpus, "data/test"), {}
+    for name, formants in (("ab", (500, 1500)), ("ba", (1500, 500))):
+        paths[name] = str(tmp_path / f"{name}.wav")
+        soundfile.write(paths[name], np.concatenate([voice(120, formant=each) for each in formants]), RATE)
+    natural = replace(speech.natural, wavs={**speech.natural.wavs, "a-0": paths["ab"], "a-1": paths["ab"]})
+    found = measure_against_natural(Speech({"a-0": paths["ab"], "a-1": paths["ba"]}, natural), ["mcd", "pesq", "stoi"])
+    distance, pesq, stoi = found
+    assert set(distance.totals) == {"a-0", "a-1"} and set(pesq.totals) == set(stoi.totals) == {"a-0"}
+    assert "sounds are shifted" in pesq.left_out["a-1"]
 
 
 def measure(corpus, out, *options, wavs="exp/s2a/synth_test"):

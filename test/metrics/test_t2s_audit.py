@@ -64,22 +64,30 @@ def test_an_early_stop_is_far_too_short_or_lacks_the_end_of_the_text():
     assert faults(TEXT, frames=int(100 * EARLY_RATIO) - 1) == {EARLY_STOP}
     assert faults("the old dog ate my warm") == {EARLY_STOP}
     assert faults("") == {EARLY_STOP}
+    for hypothesis in ("the old dog tie", "the old dog ate tie", "the a", "the old dogs", "so wrong"):
+        assert faults(hypothesis, frames=55) == {EARLY_STOP}
     # It was cut off, so it did not stop.
     assert faults("the old dog ate", ended=False) == {RUNAWAY}
 
 
 @pytest.mark.parametrize(
     "hypothesis",
-    ["the old dog ate tie", "the old bug bread today", "bold ate my warm bread today", "wrong", "so wrong"],
+    ["bold ate my warm bread today", "the old dog ate my tie", "the old dog at worm today", "a ate b warm c"],
 )
-def test_where_words_were_misread_none_is_said_to_be_missing(hypothesis):
+def test_beside_words_that_were_misread_a_single_one_may_be_missing(hypothesis):
     assert faults(hypothesis) == set()
 
 
 @pytest.mark.parametrize(
     "hypothesis",
-    ["the old dog warm bread today", "dog ate my warm bread today", "the warm bread today"],
-    ids=["inside", "at the beginning", "many"],
+    [
+        "the old dog warm bread today",
+        "dog ate my warm bread today",
+        "the warm bread today",
+        "the old bug bread today",
+        "tied today",
+    ],
+    ids=["inside", "at the beginning", "many", "beside a misread word", "nearly all"],
 )
 def test_a_skip_is_several_words_in_a_row(hypothesis):
     assert faults(hypothesis) == {SKIP}
@@ -166,7 +174,8 @@ def test_the_shares_count_each_fault_and_any():
         assert share.ci_low <= share.value <= share.ci_high
     # Twice the standard error of a share of 0.5 among 100.
     assert shares[SKIP].ci_high - shares[SKIP].ci_low == pytest.approx(4 * 0.05, abs=0.03)
-    assert fault_shares(found) == shares != fault_shares(found, seed=1)
+    # None of a hundred does not mean that there is none: with 3.7 %, that happens in one of forty trials.
+    assert shares[REPETITION].ci_low == 0 and shares[REPETITION].ci_high == pytest.approx(0.037, abs=1e-3)
 
 
 def test_utterances_that_nobody_read_are_named():

@@ -42,7 +42,8 @@ def with_ladder(recipe):
         "num_utts": 3,
         "metrics": METRICS,
         "settings": {
-            metric: {"model": "exp/asr" if metric == "wer" else f"model of {metric[:4]}"} for metric in METRICS
+            metric: {"model": f"model of {metric[:4]}", "weights_sha256": "0123456789abcdef", "language": None}
+            for metric in METRICS
         },
         "not_measured": {},
         "left_out": {"dnsmos": {"u3": "codec: it is silent"}},
@@ -61,6 +62,9 @@ def with_ladder(recipe):
     write_json(folder / "t2s_decode_read/audit.json", audit)
     bad = {"first_draw": {"any": 7}, "kept_draw": {"any": 2}}
     write_json(folder / "t2s_read/retries.json", {"drawn_again": 5, "bad_utts": bad})
+    settings = {"model": "whisper", "sample_rate": 16000, "normaliser": "words"}
+    measures = {"measures": {"resemblyzer_wer": {"settings": settings}}}
+    write_json(recipe / "exp/s2a/measures_read/measures.json", measures)
     return recipe
 
 
@@ -79,7 +83,8 @@ def test_every_rung_and_what_it_costs_stand_in_the_tables(with_ladder):
     costs = next(line for line in markdown.splitlines() if line.startswith("| T2S of chain_st_argmax |"))
     assert "+30.0 [+25.0, +35.0], worse" in costs and "-0.30 [-0.35, -0.25], worse" in costs
     assert costs.count("worse") == 2 and "+30.0 [+25.0, +35.0], better" in costs and "no difference seen" in costs
-    assert "- WER: exp/asr." in markdown
+    assert "- WER: model of wer (weights sha256 01234567…)." in markdown
+    assert "- Resemblyzer-WER: whisper (sample rate 16000, normaliser words)" in markdown
     assert "- DNSMOS: without 1 utterances" in markdown and "the first is u3 (codec: it is silent)." in markdown
     assert "| read | chain_st_argmax | 12 | 25.0 [0.0, 50.0] |" in markdown and "| 5 | 7 | 2 |" in markdown
 

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
         rungs=rungs,
         reference=arguments.data,
         prompts=next(rung.wavs for rung in rungs if rung.name == S2A) / PROMPTS,
-        asr=str(arguments.exp / "asr"),
+        asr=arguments.exp / "asr",
         measures=tuple(arguments.measures),
         encoder=arguments.encoder,
         recogniser=arguments.recogniser,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tokenchain_toolkit.config.training import CommonConfig, check_shares
+from tokenchain_toolkit.errors import ConfigError
 
 
 @dataclass
@@ -66,6 +67,7 @@ class T2SSamplingConfig:
             it, like ``frames_per_token``.
         repetition_window: Last frames that are looked at before every draw of a token (repetition-aware sampling,
             VALL-E 2, section 3.2); 0 is off.
+        retry_window: The same in draws that are made again; 0 takes ``repetition_window`` there, too.
         repetition_share: If the token drawn fills more than this share of them, another is drawn in its place from the
             whole distribution: no temperature, top-k or top-p.
     """
@@ -84,4 +86,20 @@ class T2SSamplingConfig:
     length_tolerance: float = 1.8
     longest_loop: int = 0
     repetition_window: int = 0
+    retry_window: int = 0
     repetition_share: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        for name in ("temperature", "guidance", "retries", "top_k", "repetition_window", "retry_window"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0, which is off")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top_p={self.top_p} must be in (0, 1]; 1 keeps the whole distribution")
+        if self.batch_size < 1 or self.max_frames_per_token <= 0:
+            raise ConfigError("batch_size and max_frames_per_token must be positive")
+        if self.length_tolerance <= 1:
+            raise ConfigError(f"length_tolerance={self.length_tolerance} allows no length; give more than 1")
+        again = self.retry_window or self.repetition_window
+        if self.retries > 0 and self.temperature == 0 and again == 0:
+            raise ConfigError("retries: with temperature=0 every draw is the same; raise temperature, or set retries=0")

@@ -23,6 +23,10 @@ class OptimConfig:
     final_lr_ratio: float = 0.02
 
 
+# Settings of a training that say where and how it runs; what comes out is the same but for rounding.
+WHERE_IT_RUNS = ("accelerator", "devices", "num_nodes", "strategy", "num_workers", "device_frames")
+
+
 @dataclass
 class TrainingConfig:
     """Length of a run, size of a batch, precision, devices and checkpoints.

@@ -7,6 +7,7 @@ files of its own under the stage's ``logs`` folder.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -152,8 +153,8 @@ def _run_jobs(function: Callable[..., None], pending: Sequence[Shard], folder: P
     groups = [pending[start :: workers.num_jobs] for start in range(min(workers.num_jobs, len(pending)))]
     jobs: list[Any] = []
     try:
-        for group in groups:
-            jobs.append(executor.submit(_run_group, function, group, str(folder)))
+        for place, group in enumerate(groups):
+            jobs.append(submit(executor, workers, place, _run_group, function, group, str(folder)))
         LOG.info("%d shards in %d %s jobs, logs in %s", len(pending), len(jobs), workers.executor, folder / "logs")
         _wait(jobs, pending, folder)
     except BaseException:
@@ -183,6 +184,38 @@ def make_executor(logs: Path, workers: Workers) -> Any:
         **partition,
     )
     return executor
+
+
+def submit(executor: Any, workers: Workers, place: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Hand a call to an executor and return the job.
+
+    submitit gives every local job the machine's first GPUs; here each has its own of those that this process may use.
+
+    Args:
+        executor: From ``make_executor``.
+        workers: What that was made for.
+        place: Number of the job among those that run at once, from 0; jobs beyond the GPUs share them in turn.
+        function: Defined at the top of an importable module.
+        arguments: Its arguments.
+    """
+    if workers.executor == LOCAL and workers.gpus_per_job:
+        function, arguments = _with_gpus, (_gpus_of(place, workers.gpus_per_job), function, *arguments)
+    return executor.submit(function, *arguments)
+
+
+def _gpus_of(place: int, count: int) -> str:
+    """The GPUs of a job, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    allowed = given.split(",") if given else [str(number) for number in range(torch.cuda.device_count())]
+    return ",".join(allowed[(place * count + number) % len(allowed)] for number in range(count))
+
+
+def _with_gpus(gpus: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a job that sees these GPUs alone; CUDA looks at the variable when it is first used."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+    return function(*arguments)
 
 
 def _wait(jobs: Sequence[Any], pending: Sequence[Shard], folder: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class StageStamp:
         for path in paths:
             if not path.is_file():
                 raise DataError(f"{path} is missing, and {self.folder} is made from it; run the earlier stage first")
-        self.record: dict[str, Any] = {"config": config, "inputs": {str(path): sha256_of(path) for path in paths}}
+        self.record: dict[str, Any] = {"config": config, "inputs": {str(path): input_digest(path) for path in paths}}
         text = json.dumps(self.record, sort_keys=True, ensure_ascii=False)
         self._began = time.monotonic()
         self.record["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
@@ -66,12 +66,21 @@ class StageStamp:
         if state == "up_to_date" and not overwrite:
             return False
         if state == "stale" or (overwrite and state != "new"):
+            LOG.info("%s is made anew: %s", self.folder, self._why_stale() if state == "stale" else "--overwrite")
             shutil.rmtree(self.folder)
         elif state == "new" and self.folder.is_dir() and any(self.folder.iterdir()):
             raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
         write_json(self.folder / STARTED, self.record)
         self._began = time.monotonic()
         return True
+
+    def _why_stale(self) -> str:
+        """What is not as it was when the output was begun."""
+        name = DONE if (self.folder / DONE).is_file() else STARTED
+        before = read_json(self.folder / name)
+        keys = changed_settings(before.get("config", {}), self.record["config"])
+        keys += changed_settings(before.get("inputs", {}), self.record["inputs"])
+        return f"{', '.join(keys)} changed" if keys else "it was made from other things"
 
     def begin_on_rank(self, rank: int, *, overwrite: bool = False) -> bool:
         """``begin`` for a stage that runs as several processes: rank 0 prepares the folder, the others wait for it."""
@@ -107,13 +116,34 @@ def make_output(
     stamp.finish()
 
 
-def changed_inputs(record: dict[str, Any], *, root: Path, digest: Callable[[Path], str] = sha256_of) -> dict[str, str]:
+def input_digest(path: Path) -> str:
+    """What a stage remembers of an input: of the stamp of an earlier stage only what that stage's output was made from.
+
+    Doing the same once more, which takes other seconds, then leaves what follows up to date.
+    """
+    return str(read_json(path)["fingerprint"]) if path.name == DONE else sha256_of(path)
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys that both have with different values."""
+    keys: list[str] = []
+    for key in before.keys() & now.keys():
+        if isinstance(before[key], dict) and isinstance(now[key], dict):
+            keys += changed_settings(before[key], now[key], f"{prefix}{key}.")
+        elif before[key] != now[key]:
+            keys.append(f"{prefix}{key}")
+    return sorted(keys)
+
+
+def changed_inputs(
+    record: dict[str, Any], *, root: Path, digest: Callable[[Path], str] = input_digest
+) -> dict[str, str]:
     """Inputs of a stage that are not as they were: path -> ``has changed`` or ``is gone``.
 
     Args:
         record: Content of its stamp.
         root: Folder that the paths in it are relative to.
-        digest: SHA-256 of a file; a caller who looks at many stamps may remember them.
+        digest: ``input_digest``; a caller who looks at many stamps may remember what it said.
     """
     changed = {}
     for name, before in record["inputs"].items():

@@ -62,8 +62,8 @@ def generate_dump(  # noqa: PLR0913
 
     def rows() -> Iterator[Row]:
         for utt_id, speech in speak(t2s, corpus, config=config, natural=natural):
-            drawn[utt_id] = replace(speech, semantic_T=speech.semantic_T.cpu())
-            yield utt_id, drawn[utt_id].semantic_T.numpy().astype(np.int16), None
+            drawn[utt_id] = replace(speech, semantic_T=speech.semantic_T[:0].clone())  # what is written is not kept
+            yield utt_id, speech.semantic_T.cpu().numpy().astype(np.int16), None
 
     count = write_dump(out, rows(), manifest={**saved.manifest, "acoustic": None})
     write_json(out / "unfinished.json", sorted(utt_id for utt_id, speech in drawn.items() if not speech.ended))

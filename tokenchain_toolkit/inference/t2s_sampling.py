@@ -62,10 +62,8 @@ def sample_semantic(
         natural: Norms of natural speech, used where ``config`` gives none.
 
     Raises:
-        ConfigError: Bad draws would be the same again, ``length_tolerance`` allows no length, or the model does not
-            know speech without text, which guidance needs.
+        ConfigError: The model does not know speech without text, which guidance needs.
     """
-    _check(config)
     if config.guidance > 0 and t2s.config.text_dropout == 0:
         raise ConfigError("guidance needs a T2S that was trained with model.text_dropout above 0; set guidance=0")
     norms = _norms(config, natural or SpeechNorms())
@@ -81,6 +79,8 @@ def sample_semantic(
     rows = list(range(len(text_BL)))
     for draws in range(1, config.retries + 2):
         parts = [T2SInput(each.embeddings_BND[rows], each.position_BN[rows], each.lengths_B[rows]) for each in prompts]
+        if draws > 1 and config.retry_window > 0:
+            config = replace(config, repetition_window=config.retry_window)
         drawn = _draw_speech(t2s, parts, caps_B[rows], config=config, generator=generator)
         for row, speech in zip(rows, drawn, strict=True):
             expected = float(expected_B[row])
@@ -93,16 +93,6 @@ def sample_semantic(
         if not rows:
             break
     return [kept[row] for row in range(len(text_BL))]
-
-
-def _check(config: T2SSamplingConfig) -> None:
-    """Refuse settings that cannot do what they say."""
-    if config.retries > 0 and config.temperature == 0 and config.repetition_window == 0:
-        raise ConfigError("retries: with temperature=0 every draw is the same; raise temperature, or set retries=0")
-    if config.length_tolerance <= 1:
-        raise ConfigError(f"length_tolerance={config.length_tolerance} allows no length; give more than 1")
-    if config.guidance < 0:
-        raise ConfigError(f"guidance={config.guidance} must be positive, or 0, which is off")
 
 
 def _norms(config: T2SSamplingConfig, natural: SpeechNorms) -> SpeechNorms:

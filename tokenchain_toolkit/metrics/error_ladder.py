@@ -11,13 +11,13 @@ from typing import Any
 
 from tokenchain_toolkit.data.kaldi import DataDir, read_data_dir, read_table
 from tokenchain_toolkit.errors import MissingDependencyError
-from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.files import sha256_of, write_json
 from tokenchain_toolkit.metrics.error_rate import word_error_rate
 from tokenchain_toolkit.metrics.ladder_rungs import CODEC, LADDER, NATURAL, S2A, WER, Rung, same_utterances, texts_of
 from tokenchain_toolkit.metrics.measured_audio import Speech, check_audio
 from tokenchain_toolkit.metrics.measurement import Measurement
 from tokenchain_toolkit.metrics.naturalness import measure_naturalness
-from tokenchain_toolkit.metrics.recognised_words import measure_words
+from tokenchain_toolkit.metrics.recognised_words import check_transcripts, measure_words
 from tokenchain_toolkit.metrics.recognisers import load_recogniser
 from tokenchain_toolkit.metrics.speaker_similarity import VoicePrints, load_encoder, measure_similarity
 from tokenchain_toolkit.metrics.speech_measures import how_to_install, missing_packages
@@ -26,7 +26,6 @@ from tokenchain_toolkit.metrics.voices import Voices, choose_voices
 LOG = logging.getLogger(__name__)
 OF_AUDIO = ("similarity", "dnsmos")  # measures beside the word errors; the extra `metrics` brings what they need
 SHOWN_OPINION = "dnsmos"  # of the four scores of DNSMOS the overall one
-ALONE = "is its own prompt, because the set holds no other utterance of its speaker"
 Measured = dict[str, list[Measurement]]  # metric -> a measurement of each rung, in their order
 
 
@@ -38,7 +37,7 @@ class LadderRequest:
         rungs: From top to bottom.
         reference: Kaldi directory of the natural utterances.
         prompts: Table utt_id -> utterance whose voice S2A was given.
-        asr: Name of the model that read the texts.
+        asr: Folder of the model that read the texts.
         measures: Of ``OF_AUDIO``; those whose packages are not installed are left out and named in the result.
         encoder: Speaker encoder, ``resemblyzer`` or a model of transformers.
         recogniser: Another recogniser, ``pocketsphinx`` or a model of transformers, for a second word error rate.
@@ -52,7 +51,7 @@ class LadderRequest:
     rungs: tuple[Rung, ...]
     reference: Path
     prompts: Path
-    asr: str
+    asr: Path
     measures: tuple[str, ...]
     encoder: str
     recogniser: str | None
@@ -86,6 +85,8 @@ def build_ladder(request: LadderRequest) -> dict[str, Any]:
     natural = read_data_dir(request.reference)
     speech = same_utterances(request.rungs, natural)
     utt_ids = list(speech[0].wavs)
+    if request.recogniser:
+        check_transcripts(natural, utt_ids, normaliser=request.normaliser)
     texts = [texts_of(rung, utt_ids) for rung in request.rungs]
     wanted = [name for name in request.measures if name not in not_measured]
     measured: Measured = {WER: [_words(request.asr, natural, read) for read in texts]}
@@ -122,9 +123,10 @@ def format_ladder(ladder: Mapping[str, Any]) -> str:
     return "\n".join([f"{ladder['set']}: {ladder['num_utts']} utterances at every rung", *rows])
 
 
-def _words(asr: str, natural: DataDir, texts: Mapping[str, str]) -> Measurement:
+def _words(asr: Path, natural: DataDir, texts: Mapping[str, str]) -> Measurement:
     """Word errors of the recipe's ASR."""
-    found = Measurement(WER, {"model": asr})
+    weights = sha256_of(asr / "model.safetensors")
+    found = Measurement(WER, {"model": str(asr), "weights_sha256": weights, "normaliser": "none"})
     references = {utt_id: natural.texts[utt_id] for utt_id in texts}
     for utt_id, counts in word_error_rate(references, texts, num_bootstrap=1).per_utterance.items():
         found.add(utt_id, counts.errors, counts.num_reference_units)
@@ -154,11 +156,10 @@ def _measure_audio(request: LadderRequest, wanted: list[str], speech: list[Speec
 
 
 def _voices(request: LadderRequest, speech: Speech) -> dict[str, Voices | str]:
-    """The prompt of every utterance, and somebody else; none where the prompt is the utterance itself."""
-    prompts = read_table(request.prompts)
-    voices = choose_voices(speech.wavs, speech.natural, prompts=prompts)
+    """The prompt of every utterance, and somebody else."""
+    voices = choose_voices(speech.wavs, speech.natural, prompts=read_table(request.prompts))
     check_audio(path for each in voices.values() if isinstance(each, Voices) for path in (each.own, each.other) if path)
-    return voices | {utt_id: ALONE for utt_id in speech.wavs if prompts[utt_id] == utt_id}
+    return voices
 
 
 def _on_the_same_utterances(rungs: Sequence[Rung], measured: Measured) -> tuple[Measured, dict[str, dict[str, str]]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenchain_toolkit.metrics.seed_bootstrap import Interval, SeedBootstrap, interval_of
+from tokenchain_toolkit.metrics.seed_bootstrap import Interval, SeedBootstrap, interval_of, share_interval
 
 
 class UnmeasurableError(Exception):
@@ -45,6 +45,8 @@ class Measurement:
 
     def interval(self) -> Interval:
         """The mean with its 95 % interval over the utterances, of which there is one at least."""
+        if {*self.weights.values()} == {1.0} and {*self.totals.values()} <= {0.0, 1.0}:
+            return share_interval(int(sum(self.totals.values())), self.num_utts)
         return interval_of(self._means())
 
     def change_from(self, other: "Measurement") -> Interval:

@@ -29,10 +29,12 @@ class VoiceFrames:
     Attributes:
         cepstra_TC: Mel cepstra from the first coefficient on.
         pitch_T: Hz; 0 where unvoiced.
+        seconds_T: When each of them is heard.
     """
 
     cepstra_TC: np.ndarray
     pitch_T: np.ndarray
+    seconds_T: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,13 @@ class WarpedComparison:
         distance: Mean mel-cepstral distance in dB; 0 for a copy.
         pitch_errors: Steps at which both are voiced and their pitches differ by more than 20 %.
         voiced: Steps at which both are voiced.
+        shift_P: Seconds by which each step of the path is later in the right one than in the left one.
     """
 
     distance: float
     pitch_errors: int
     voiced: int
+    shift_P: np.ndarray
 
 
 def analyse_voice(samples_N: np.ndarray) -> VoiceFrames:
@@ -68,7 +72,7 @@ def analyse_voice(samples_N: np.ndarray) -> VoiceFrames:
     is_speech_T = level_T > level_T.max() - SPEECH_RANGE_DB
     if is_speech_T.sum() < MIN_FRAMES:
         raise UnmeasurableError(f"holds fewer than {MIN_FRAMES} frames of speech")
-    return VoiceFrames(mel_cepstra(power_TF[is_speech_T]), pitch_T[is_speech_T])
+    return VoiceFrames(mel_cepstra(power_TF[is_speech_T]), pitch_T[is_speech_T], time_T[is_speech_T])
 
 
 def mel_cepstra(power_TF: np.ndarray) -> np.ndarray:
@@ -96,6 +100,7 @@ def compare_voices(left: VoiceFrames, right: VoiceFrames) -> WarpedComparison:
         distance=float(distance_XY[path_P2[:, 0], path_P2[:, 1]].mean()),
         pitch_errors=int((np.abs(ratio_P - 1) > GROSS).sum()),
         voiced=int(both_P.sum()),
+        shift_P=right.seconds_T[path_P2[:, 1]] - left.seconds_T[path_P2[:, 0]],
     )
 
 

@@ -1,13 +1,30 @@
 """Word error rate of audio by a recogniser that knows nothing of our tokens."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from tokenchain_toolkit.data.kaldi import write_table
+from tokenchain_toolkit.data.kaldi import DataDir, write_table
+from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.metrics.alignment import worst_utterances, write_alignments
 from tokenchain_toolkit.metrics.error_rate import word_error_rate
 from tokenchain_toolkit.metrics.measured_audio import Speech, read_speech
 from tokenchain_toolkit.metrics.measurement import Measurement, UnmeasurableError
 from tokenchain_toolkit.metrics.recognisers import BATCH_SIZE, Recogniser, text_normaliser
+
+
+def check_transcripts(natural: DataDir, utt_ids: Iterable[str], *, normaliser: str) -> None:
+    """Refuse transcripts of which a normaliser leaves nothing to compare with.
+
+    Raises:
+        DataError: There are such.
+    """
+    normalise = text_normaliser(normaliser)
+    empty = sorted(utt_id for utt_id in utt_ids if not normalise(natural.texts[utt_id]))
+    if empty:
+        raise DataError(
+            f"{natural.folder / 'text'}: normaliser {normaliser} leaves nothing of {len(empty)} transcripts, "
+            f"first {empty[0]}; choose another --normaliser, or mend the text"
+        )
 
 
 def measure_words(speech: Speech, recogniser: Recogniser, *, normaliser: str, output: Path) -> Measurement:

@@ -62,6 +62,18 @@ class SeedBootstrap:
         return np.concatenate([np.full((1, num_seeds), 1 / num_seeds), drawn_BS])
 
 
+def share_interval(count: int, total: int) -> Interval:
+    """A share of utterances with its 95 % interval by Wilson's score (through SciPy).
+
+    A bootstrap knows only what it has seen: if none of 500 have a fault, it sees none in any resample, though up to one
+    in 130 may well have it.
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(count, total).proportion_ci(method="wilson")
+    return Interval(count / total, float(interval.low), float(interval.high))
+
+
 def interval_of(values_B: np.ndarray) -> Interval:
     """The sample's figure, and the interval that its resamples span."""
     # No mean of two neighbours: next to an infinite one it would not be a number.

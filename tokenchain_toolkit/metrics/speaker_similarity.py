@@ -167,7 +167,7 @@ def measure_similarity(
             to_own = float(voice_E @ prints.of(chosen.own))
             own.add(utt_id, to_own)
             if chosen.other is None:
-                raise UnmeasurableError(f"{utt_id} has nobody to be told from: the set holds no other speaker")
+                raise UnmeasurableError(f"{utt_id} has nobody to be told from: no other speaker is known")
             to_other = float(voice_E @ prints.of(chosen.other))
             other.add(utt_id, to_other)
             nearer.add(utt_id, to_own > to_other)

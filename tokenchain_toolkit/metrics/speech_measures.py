@@ -13,8 +13,8 @@ from tokenchain_toolkit.metrics.measured_audio import Speech, check_audio
 from tokenchain_toolkit.metrics.measurement import Measurement
 from tokenchain_toolkit.metrics.natural_comparison import TIMED, WARPED, measure_against_natural
 from tokenchain_toolkit.metrics.naturalness import measure_naturalness
-from tokenchain_toolkit.metrics.recognised_words import measure_words
-from tokenchain_toolkit.metrics.recognisers import POCKETSPHINX, load_recogniser, text_normaliser
+from tokenchain_toolkit.metrics.recognised_words import check_transcripts, measure_words
+from tokenchain_toolkit.metrics.recognisers import POCKETSPHINX, load_recogniser
 from tokenchain_toolkit.metrics.score_rows import ScoreRow, write_score_rows
 from tokenchain_toolkit.metrics.speaker_similarity import RESEMBLYZER, VoicePrints, load_encoder, measure_similarity
 from tokenchain_toolkit.metrics.voices import Voices, choose_voices
@@ -143,13 +143,7 @@ def _read_speech_tables(request: MeasureRequest) -> Speech:
             "name the directory that they were synthesised from by --reference"
         )
     if "wer" in request.measures:
-        normalise = text_normaliser(request.normaliser)
-        empty = sorted(utt_id for utt_id in wavs if not normalise(natural.texts[utt_id]))
-        if empty:
-            raise DataError(
-                f"{request.reference / 'text'}: normaliser {request.normaliser} leaves nothing of {len(empty)} "
-                f"transcripts, first {empty[0]}; choose another --normaliser, or mend the text"
-            )
+        check_transcripts(natural, wavs, normaliser=request.normaliser)
     return Speech(dict(sorted(wavs.items())), natural)
 
 

@@ -4,35 +4,35 @@ Each utterance has any of four faults, or none:
 
 - runaway: the draw did not end by itself, or it is longer than ``RUNAWAY_RATIO`` times the expected length.
 - early_stop: the draw did end by itself, and it is shorter than ``EARLY_RATIO`` times the expected length, or the end
-  of the text is missing: the recogniser found nothing behind the last word that was read right, where the text has at
-  least ``MIN_MISSING_WORDS`` words (all of them, if a shorter text is missing altogether).
+  of the text is missing: behind the last word that was read right, nothing was read for at least ``MIN_MISSING_WORDS``
+  words in a row (all of them, if a shorter text is missing altogether).
 - repetition: the recogniser read a phrase of the text, of one word or more, twice in a row, and leaving one of the two
   out takes as many word errors away as the phrase has words. A phrase that the text itself has twice is none, nor is a
   word that was mistaken for its neighbour.
-- skip: the recogniser found nothing between two words that were read right, or before the first, where the text has
-  at least ``MIN_MISSING_WORDS`` words.
+- skip: the same between two words that were read right, or before the first.
 
-Which words were read right follows from the alignment with the fewest errors. The expected length is that of the
-natural utterance where it is known; elsewhere it lies on the line through the known lengths over characters of text,
-or, if none is known, through the lengths that T2S drew and ended. Repetition, skip and missing ends are seen through
-the recogniser: one that drops words makes them more. Words that were misread are none of these; the word error rate
-has them.
+Which words were read right follows from the alignment with the fewest errors. Of a place in which words were misread,
+too, it does not say which words are missing; there it counts how many in a row are missing at least. The expected
+length is that of the natural utterance where it is known; elsewhere it lies on the line through the known lengths over
+characters of text, or, if none is known, through the lengths that T2S drew and ended. Repetition, skip and missing ends
+are seen through the recogniser: one that drops words makes them more. Words that were misread are none of these; the
+word error rate has them.
 """
 
 import logging
+import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.data.token_dump import TokenDump, read_dump
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json, write_json
 from tokenchain_toolkit.metrics.alignment import align_words
-from tokenchain_toolkit.metrics.error_rate import INTERVAL_PERCENTILES
+from tokenchain_toolkit.metrics.seed_bootstrap import share_interval
 from tokenchain_toolkit.metrics.speech_norms import length_line
 
 LOG = logging.getLogger(__name__)
@@ -60,11 +60,7 @@ class UtteranceAudit:
 
 @dataclass(frozen=True)
 class FaultShare:
-    """Share of the utterances that have a fault, with its 95 % interval, as fractions.
-
-    The bootstrap knows only what it has seen: of 0 utterances of n the interval is [0, 0], though up to about 3 / n are
-    compatible with that.
-    """
+    """Share of the utterances that have a fault, with its 95 % interval, as fractions."""
 
     value: float
     ci_low: float
@@ -108,19 +104,13 @@ def audit(
     ]
 
 
-def fault_shares(
-    utterances: list[UtteranceAudit], *, num_bootstrap: int = 1000, seed: int = 0
-) -> dict[str, FaultShare]:
-    """Share of each fault, and of ``any``, with a bootstrap interval over utterances."""
-    generator, num_utts = np.random.default_rng(seed), len(utterances)
+def fault_shares(utterances: list[UtteranceAudit]) -> dict[str, FaultShare]:
+    """Share of each fault, and of ``any``."""
     shares = {}
     for fault in (*FAULTS, ANY):
         count = sum(bool(each.faults) if fault == ANY else fault in each.faults for each in utterances)
-        # How often the faulty utterances come up when n of n are drawn with replacement is binomial.
-        low, high = np.percentile(
-            generator.binomial(num_utts, count / num_utts, num_bootstrap) / num_utts, INTERVAL_PERCENTILES
-        )
-        shares[fault] = FaultShare(count / num_utts, float(low), float(high), count, num_utts)
+        share = share_interval(count, len(utterances))
+        shares[fault] = FaultShare(share.value, share.ci_low, share.ci_high, count, len(utterances))
     return shares
 
 
@@ -204,18 +194,18 @@ def _audit_one(
 
 
 def _missing_words(reference: str, hypothesis: str) -> list[int]:
-    """Words of the text in whose place nothing was read, before each word that was read right and behind the last.
+    """Words in a row, at the least, for which nothing was read: before each word that was read right, and at the end.
 
-    Where something was misread too, an alignment may place it beside any of the missing words, so such places count 0.
+    ``s`` words that were misread part the ``d`` that are missing beside them into ``s + 1`` rows at most, wherever an
+    alignment places them.
     """
-    gaps, misread = [0], [False]
+    gaps = [Counter[str]()]
     for word in align_words(reference, hypothesis) if reference else []:
         if word.kind == "equal":
-            gaps.append(0)
-            misread.append(False)
-        gaps[-1] += word.kind == "delete"
-        misread[-1] |= word.kind in ("substitute", "insert")
-    return [0 if wrong else gap for gap, wrong in zip(gaps, misread, strict=True)]
+            gaps.append(Counter())
+        else:
+            gaps[-1][word.kind] += 1
+    return [math.ceil(max(gap["delete"] - gap["insert"], 0) / (gap["substitute"] + 1)) for gap in gaps]
 
 
 def _repeats(reference: list[str], hypothesis: list[str]) -> bool:

@@ -30,8 +30,9 @@ def choose_voices(
     Args:
         utt_ids: Utterances of ``reference``.
         reference: Natural speech.
-        prompts: utt_id -> utterance of ``reference`` or audio file whose speaker is wanted; None for another utterance
-            of the utterance's own speaker.
+        prompts: utt_id -> utterance of ``reference``, by its id or its file, or other audio, whose speaker is wanted;
+            None for another utterance of the utterance's own speaker. Other audio may be of anybody, so nobody is known
+            to be another speaker. An utterance that is its own prompt cannot be compared.
 
     Raises:
         DataError: A prompt is missing, or neither an utterance nor a file.
@@ -39,6 +40,8 @@ def choose_voices(
     by_speaker: dict[str, list[str]] = {}
     for utt_id in sorted(reference.speakers):
         by_speaker.setdefault(reference.speakers[utt_id], []).append(utt_id)
+    files = not {*(prompts or {}).values()} <= reference.wavs.keys()
+    utterances = {Path(path).resolve(): utt_id for utt_id, path in reference.wavs.items()} if files else {}
     chosen: dict[str, Voices | str] = {}
     for utt_id in utt_ids:
         random = np.random.default_rng(zlib.crc32(utt_id.encode()))
@@ -50,7 +53,14 @@ def choose_voices(
                 continue
             own = reference.wavs[others[random.integers(len(others))]]
         else:
-            own, speaker = _prompt_of(utt_id, reference, prompts)
+            prompt = _prompt_of(utt_id, reference, prompts, utterances)
+            if prompt == utt_id:
+                chosen[utt_id] = "is its own prompt"
+                continue
+            if prompt is None:
+                chosen[utt_id] = Voices(prompts[utt_id], None)
+                continue
+            own, speaker = reference.wavs[prompt], reference.speakers[prompt]
         strangers = sorted(by_speaker.keys() - {speaker})
         other = None
         if strangers:
@@ -60,15 +70,17 @@ def choose_voices(
     return chosen
 
 
-def _prompt_of(utt_id: str, reference: DataDir, prompts: Mapping[str, str]) -> tuple[str, str]:
-    """Audio file and speaker of a prompt; one that is a file of its own is taken to be by the utterance's speaker."""
+def _prompt_of(
+    utt_id: str, reference: DataDir, prompts: Mapping[str, str], utterances: Mapping[Path, str]
+) -> str | None:
+    """The prompt's utterance in ``reference``; None if it is audio from elsewhere."""
     if utt_id not in prompts:
         raise DataError(f"{utt_id} has no prompt in the table of --prompts; add its line, or leave --prompts away")
     prompt = prompts[utt_id]
     if prompt in reference.wavs:
-        return reference.wavs[prompt], reference.speakers[prompt]
+        return prompt
     if Path(prompt).is_file():
-        return prompt, reference.speakers[utt_id]
+        return utterances.get(Path(prompt).resolve())
     raise DataError(
         f"{utt_id}: its prompt {prompt} is neither an utterance of {reference.folder} nor an audio file; "
         "mend its line in the table of --prompts"

@@ -7,9 +7,9 @@ from typing import Any
 
 from tokenchain_toolkit.config.load import config_dict, load_config
 from tokenchain_toolkit.config.schemas import schema_of
-from tokenchain_toolkit.data.stamp import DONE, STARTED, changed_inputs
+from tokenchain_toolkit.data.stamp import DONE, STARTED, changed_inputs, changed_settings, input_digest
 from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.files import read_json, sha256_of
+from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.recipe.commands import StageCommand
 from tokenchain_toolkit.recipe.findings import Findings
 
@@ -23,7 +23,7 @@ def check_outputs(root: Path, commands: Sequence[StageCommand], folders: Iterabl
         folders: Data directories, which stage 1 makes by other means.
     """
     found = Findings("Outputs")
-    digest = lru_cache(maxsize=None)(sha256_of)
+    digest = lru_cache(maxsize=None)(input_digest)
     prepared = [StageCommand("data", "", (), {"out": (str(folder),)}) for folder in folders]
     for command in (*prepared, *commands):
         out = command.one("out")
@@ -57,15 +57,4 @@ def _changed_settings(root: Path, command: StageCommand, made_with: dict[str, An
         now = config_dict(load_config(schema, root / path))
     except ConfigError:
         return []  # said where configurations are checked
-    return _differences(made_with, now)
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted keys that both have with different values."""
-    keys = []
-    for key in before.keys() & now.keys():
-        if isinstance(before[key], dict) and isinstance(now[key], dict):
-            keys += _differences(before[key], now[key], f"{prefix}{key}.")
-        elif before[key] != now[key]:
-            keys.append(f"{prefix}{key}")
-    return sorted(keys)
+    return changed_settings(made_with, now)

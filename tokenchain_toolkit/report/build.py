@@ -7,7 +7,14 @@ from typing import Any
 from tokenchain_toolkit.files import write_json, write_text
 from tokenchain_toolkit.report.audio import read_players
 from tokenchain_toolkit.report.curves import SERIES, draw_families
-from tokenchain_toolkit.report.facts import read_skipped, read_speeds, read_stage_times, read_tokenizers, read_worst
+from tokenchain_toolkit.report.facts import (
+    read_measures,
+    read_skipped,
+    read_speeds,
+    read_stage_times,
+    read_tokenizers,
+    read_worst,
+)
 from tokenchain_toolkit.report.interval_plot import draw_changes
 from tokenchain_toolkit.report.ladder import read_ladders
 from tokenchain_toolkit.report.pages import page_templates
@@ -62,6 +69,7 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
         "commands": unique(row.command for row in rows),
         "commits": unique(row.commit for row in rows),
         "speeds": read_speeds(inputs.exp),
+        "measures": read_measures(inputs.exp),
         "stage_times": read_stage_times(inputs),
         "skipped": read_skipped(inputs),
     }

@@ -1,6 +1,7 @@
 """Facts beside the scores: stage times, skipped utterances, tokenizers and the worst alignments."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from tokenchain_toolkit.data.stamp import DONE
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import AlignedUtterance, read_alignments
 from tokenchain_toolkit.metrics.score_rows import read_score_rows
+from tokenchain_toolkit.report.results import metric_name
 from tokenchain_toolkit.report.settings import ReportInputs
+
+HASH_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,26 @@ def read_speeds(exp: Path) -> list[SynthesisSpeed]:
         times = speed["speech_seconds"] / max(speed.pop("seconds"), 1e-3)
         found.append(SynthesisSpeed(path=str(path.parent), times_real_time=times, **speed))
     return found
+
+
+def read_measures(exp: Path) -> dict[str, str]:
+    """Model and settings, as ``described``, -> metrics that are measured so, of every ``measures.json``."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(exp.rglob("measures.json")):
+        for metric, measure in read_json(path)["measures"].items():
+            found.setdefault(described(measure["settings"]), []).append(metric_name(metric))
+    return {text: ", ".join(dict.fromkeys(metrics)) for text, metrics in found.items()}
+
+
+def described(settings: Mapping[str, Any]) -> str:
+    """The model of a measure and what else its figure depends on; of a hash its beginning."""
+    shown = {
+        name: f"{str(value)[:HASH_DIGITS]}…" if name.endswith("sha256") else value
+        for name, value in settings.items()
+        if name != "model" and value is not None
+    }
+    rest = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
+    return f"{settings['model']} ({rest})" if rest else str(settings["model"])
 
 
 def read_stage_times(inputs: ReportInputs) -> dict[str, float]:

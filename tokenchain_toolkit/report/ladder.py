@@ -7,6 +7,7 @@ from typing import Any
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.ladder_rungs import CODEC, LADDER, NATURAL, S2A, WER
 from tokenchain_toolkit.report.audio import data_uri
+from tokenchain_toolkit.report.facts import described
 from tokenchain_toolkit.report.results import metric_name, verdict_of
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
 
@@ -149,10 +150,10 @@ def _verdict(metric: str, ci_low: float, ci_high: float) -> str:
 
 
 def _notes(ladder: Mapping[str, Any]) -> list[str]:
-    """Models behind the figures, what could not be judged, and what is not installed."""
+    """Models and settings behind the figures, what could not be judged, and what is not installed."""
     models: dict[str, list[str]] = {}
     for metric in ladder["metrics"]:
-        models.setdefault(str(ladder["settings"][metric]["model"]), []).append(metric)
+        models.setdefault(described(ladder["settings"][metric]), []).append(metric)
     notes = [f"{', '.join(map(_head, metrics))}: {model}." for model, metrics in models.items()]
     metrics_by_reasons: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for metric, reasons in ladder["left_out"].items():

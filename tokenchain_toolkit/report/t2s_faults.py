@@ -41,11 +41,12 @@ def read_faults(exp: Path) -> list[FaultLine]:
     lines = []
     for path in sorted(exp.glob("*/t2s_decode_*/audit.json")):
         audit = read_json(path)
-        retries = read_json(Path(audit["drawn"]) / "retries.json")
+        set_name = path.parent.name.removeprefix("t2s_decode_")
+        retries = read_json(path.parent.parent / f"t2s_{set_name}" / "retries.json")
         bad = retries["bad_utts"]
         lines.append(
             FaultLine(
-                set_name=path.parent.name.removeprefix("t2s_decode_"),
+                set_name=set_name,
                 experiment=path.parent.parent.name,
                 num_utts=audit["shares"][ANY]["num_utts"],
                 shares=[_share(audit["shares"][fault]) for fault in (*FAULTS, ANY)],

@@ -100,7 +100,7 @@ class BaseTask(lightning.LightningModule):
 
 
 def build_optimizer(
-    config: OptimConfig, parameters: Sequence[torch.nn.Parameter] | Sequence[dict[str, Any]]
+    config: OptimConfig, parameters: Sequence[torch.nn.Parameter | dict[str, Any]]
 ) -> torch.optim.Optimizer:
     """Adam or AdamW.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from tokenchain_toolkit.data.shards import LOCAL, Workers, make_executor, threads_per_job
+from tokenchain_toolkit.data.shards import LOCAL, Workers, make_executor, submit, threads_per_job
 from tokenchain_toolkit.errors import TokenChainError
 from tokenchain_toolkit.files import full_disk_named
 from tokenchain_toolkit.tasks.grid_work import Work
@@ -56,34 +56,35 @@ def work_off(pending: Sequence[Work], *, logs: Path, workers: Workers, overwrite
     progress = _Progress(pending, num_jobs=workers.num_jobs)
     waiting = list(pending)
     failed: dict[str, str] = {}
-    running: list[tuple[Work, Any]] = []
+    running: dict[int, tuple[Work, Any]] = {}  # by their places among those that run at once
     try:
         while waiting or running:
-            for work, job in [entry for entry in running if entry[1].done()]:
-                running.remove((work, job))
+            for place in [place for place, (_, job) in running.items() if job.done()]:
+                work, job = running.pop(place)
                 progress.ended(work, _failure_of(job), failed)
             for work in _lost(waiting, failed):
                 waiting.remove(work)
                 progress.left.remove(work)
-            ready = _next_ready(waiting, running) if len(running) < workers.num_jobs else None
-            if ready is None:
+            free = next((place for place in range(workers.num_jobs) if place not in running), None)
+            ready = None if free is None else _next_ready(waiting, [work for work, _ in running.values()])
+            if free is None or ready is None:
                 time.sleep(POLL_SECONDS if running else 0)
                 continue
             waiting.remove(ready)
             progress.began(ready)
             if executor is None:
-                progress.ended(ready, carry_out(ready, num_threads=num_threads, overwrite=overwrite), failed)
+                progress.ended(ready, carry_out(ready, num_threads, overwrite), failed)
             else:
-                job = executor.submit(carry_out_in_job, ready, num_threads=num_threads, overwrite=overwrite)
-                running.append((ready, job))
+                job = submit(executor, workers, free, carry_out_in_job, ready, num_threads, overwrite)
+                running[free] = (ready, job)
     except BaseException:
-        for _, job in running:
+        for _, job in running.values():
             job.cancel(check=False)
         raise
     return failed
 
 
-def carry_out(work: Work, *, num_threads: int, overwrite: bool) -> str | None:
+def carry_out(work: Work, num_threads: int, overwrite: bool) -> str | None:
     """Carry out one piece; what went wrong comes back as text."""
     torch.set_num_threads(num_threads)
     LOG.info("%s begins", work.name)
@@ -98,11 +99,11 @@ def carry_out(work: Work, *, num_threads: int, overwrite: bool) -> str | None:
     return None
 
 
-def carry_out_in_job(work: Work, *, num_threads: int, overwrite: bool) -> str | None:
+def carry_out_in_job(work: Work, num_threads: int, overwrite: bool) -> str | None:
     """``carry_out`` in a process of its own, whose log shows each epoch."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("tokenchain_toolkit").setLevel(logging.INFO)
-    return carry_out(work, num_threads=num_threads, overwrite=overwrite)
+    return carry_out(work, num_threads, overwrite)
 
 
 def _failure_of(job: Any) -> str | None:
@@ -123,9 +124,9 @@ def _lost(waiting: Sequence[Work], failed: dict[str, str]) -> list[Work]:
     return lost
 
 
-def _next_ready(waiting: Sequence[Work], running: Sequence[tuple[Work, Any]]) -> Work | None:
+def _next_ready(waiting: Sequence[Work], running: Sequence[Work]) -> Work | None:
     """The first piece that needs none that waits or runs."""
-    unfinished = {work.name for work in waiting} | {work.name for work, _ in running}
+    unfinished = {work.name for work in (*waiting, *running)}
     return next((work for work in waiting if not unfinished & set(work.needs)), None)
 
 
