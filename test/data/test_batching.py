@@ -80,6 +80,30 @@ def test_no_share_is_empty(shares):
     assert min(map(len, batches)) >= shares and sum(map(len, batches)) == len(lengths)
 
 
+@pytest.mark.parametrize("epoch", range(6))
+def test_what_is_too_few_for_all_shares_joins_its_neighbour_and_nothing_else_moves(epoch):
+    one = as_lists(make_batches(LENGTHS, **BOUNDS, seed=0, epoch=epoch))
+    several = as_lists(make_batches(LENGTHS, **BOUNDS, min_batch_size=5, seed=0, epoch=epoch))
+    assert [batch for batch in several if batch in one] == [batch for batch in one if batch in several]
+    assert len(several) >= len(one) - 1 and sum(batch not in one for batch in several) == len(one) - len(several)
+
+
+def test_batches_do_not_depend_on_the_devices_that_share_them(make_corpus, caplog):
+    corpus = make_corpus()
+    data = TokenDataModule(
+        corpus, corpus, data=DataConfig(), training=TrainingConfig(batch_frames=100, min_batch_size=4)
+    )
+
+    def batches(world_size, epoch):
+        data.trainer = SimpleNamespace(current_epoch=epoch, global_rank=0, world_size=world_size)
+        return as_lists(data.train_dataloader().dataset.batches)
+
+    for epoch in range(5):
+        assert batches(1, epoch) == batches(2, epoch) == batches(4, epoch)
+    data.training.min_batch_size = 1
+    assert any(batches(1, epoch) != batches(4, epoch) for epoch in range(5))
+
+
 def test_a_device_takes_its_share_in_as_many_passes_as_it_needs():
     training = TrainingConfig(batch_frames=100_000, device_frames=15_000)
     assert [training.num_passes(devices) for devices in (1, 2, 4, 8)] == [7, 4, 2, 1]

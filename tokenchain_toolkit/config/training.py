@@ -33,8 +33,10 @@ class TrainingConfig:
 
     ``batch_frames`` counts padded semantic frames per optimiser update over all devices, so that a batch means the
     same whatever the number of GPUs: each of them takes its share of every batch, and means are over the whole batch.
-    A device that cannot hold its share takes at most ``device_frames`` at once, in several passes whose gradients add
-    up to that of the batch; 0 stands for one pass. ``average_best`` checkpoints with the best validation metric are
+    A device that cannot hold its share takes about ``device_frames`` at once, rounded to whole utterances, in several
+    passes whose gradients add up to that of the batch; 0 stands for one pass. A batch has at least ``min_batch_size``
+    utterances, so that it can be shared out to as many devices times passes: up to there, batches are the same whatever
+    the number of devices. ``average_best`` checkpoints with the best validation metric are
     averaged; 0 keeps the last weights. ``precision`` is Lightning's, or ``auto``: bf16-mixed where the hardware
     multiplies in it.
     """
@@ -43,6 +45,7 @@ class TrainingConfig:
     batch_frames: int = 60000
     device_frames: int = 0
     max_batch_size: int = 512
+    min_batch_size: int = 1
     gradient_clip: float = 5.0
     precision: str = "auto"
     accelerator: str = "auto"

@@ -123,9 +123,16 @@ def _announce(task: BaseTask, data: TokenDataModule, *, resumed: bool) -> None:
         lengths,
         batch_frames=training.batch_frames,
         max_batch_size=training.max_batch_size,
+        min_batch_size=data.min_batch_size,
         seed=training.seed,
         epoch=0,
     )
+    if data.min_batch_size > training.min_batch_size:
+        LOG.warning(
+            "a batch is shared out %d times, and training.min_batch_size is %d: a few batches are larger than they are "
+            "on fewer devices; where runs are compared, set it to %d in all of them",
+            *(data.min_batch_size, training.min_batch_size, data.min_batch_size),
+        )
     LOG.info(
         "%s: %.2f M parameters, %d training utterances in %d batches (padding %.1f %%), %d epochs%s",
         type(task).__name__,
