@@ -1,6 +1,6 @@
 """The whole check of a recipe's folder, in the order in which a recipe comes into being."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenchain_toolkit.config.load import load_config
@@ -45,7 +45,7 @@ def check_recipe(root: Path, *, num_jobs: int = 2) -> list[Findings]:
     return [
         layout,
         check_configurations(root, commands),
-        _check_presence(root, [str(folder) for folder in roles]),
+        _check_presence(root, roles),
         _check_data(root, sets, num_jobs=num_jobs),
         check_ids_and_paths(sets),
         check_texts(sets, required_characters=_required_characters(root, commands)),
@@ -66,13 +66,13 @@ def _required_characters(root: Path, commands: Sequence[StageCommand]) -> str:
     return ""
 
 
-def _check_presence(root: Path, folders: list[str]) -> Findings:
+def _check_presence(root: Path, folders: Iterable[Path]) -> Findings:
     """Every set that run.sh names is there."""
     found = Findings("Sets")
-    there = ", ".join(sorted(path.parent.name for path in (root / "data").glob("*/wav.scp"))) or "none"
     for folder in folders:
         if not (root / folder).is_dir():
-            what = f"{folder} is missing, which run.sh names (data has: {there})"
+            there = ", ".join(sorted(path.parent.name for path in (root / folder.parent).glob("*/wav.scp"))) or "none"
+            what = f"{folder} is missing, which run.sh names ({folder.parent} has: {there})"
             remedy = "let local/data.sh write it and run ./run.sh --stage data --stop_stage data, or mend run.sh"
             found.problems.append(f"{what}; {remedy}")
     return found

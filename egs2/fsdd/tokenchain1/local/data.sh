@@ -9,5 +9,5 @@ if [[ -z $FSDD ]]; then
     FSDD=downloads/free-spoken-digit-dataset
     [[ -d $FSDD ]] || git clone --depth 1 https://github.com/Jakobovski/free-spoken-digit-dataset "$FSDD"
 fi
-python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out data --fsdd "$FSDD" --speechocean "$SPEECHOCEAN762_DIGITS" \
-    --scale "$FSDD_SCALE" "$@"
+python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out "${data:-data}" --fsdd "$FSDD" \
+    --speechocean "$SPEECHOCEAN762_DIGITS" --scale "$FSDD_SCALE" "$@"

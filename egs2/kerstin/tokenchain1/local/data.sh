@@ -9,4 +9,5 @@ if [[ -z $KERSTIN ]]; then
     KERSTIN=downloads/dataset-voice-kerstin
     [[ -d $KERSTIN ]] || git clone --depth 1 https://github.com/rhasspy/dataset-voice-kerstin "$KERSTIN"
 fi
-python3 -m tokenchain_toolkit.bin.prepare_data kerstin --out data --root "$KERSTIN" "$@"
+python3 -m tokenchain_toolkit.bin.prepare_data kerstin --out "${data:-data}" --root "$KERSTIN" \
+    --num_jobs "${num_jobs:-2}" "$@"

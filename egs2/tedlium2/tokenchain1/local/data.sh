@@ -6,6 +6,7 @@ set -euo pipefail
 . ./path.sh
 . ./db.sh
 
-token_list=${source:?run ./run.sh --stop_stage data, which names the source recipe}/data/token_list/${tag:?}
-python3 -m tokenchain_toolkit.bin.prepare_data tedlium2 --out data --root "$TEDLIUM2" --openslr "$OPENSLR" \
+data=${data:-data}
+token_list=${source:?run ./run.sh --stop_stage data, which names the source recipe}/$data/token_list/${tag:?}
+python3 -m tokenchain_toolkit.bin.prepare_data tedlium2 --out "$data" --root "$TEDLIUM2" --openslr "$OPENSLR" \
     --token_list "$token_list" "$@"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
-# Stage 1 of this recipe: writes data/<set>/{wav.scp,text,utt2spk} for every set that run.sh names. To be filled in.
+# Stage 1 of this recipe: writes $data/<set>/{wav.scp,text,utt2spk} for every set that run.sh names. To be filled in.
+#
+# $data is the folder data, unless ./run.sh --data or --tiny says otherwise: so a run with tiny settings leaves the real
+# one alone, if all that is made of the corpus, such as resampled audio, is written there. $num_jobs and the names of the
+# sets ($train_set, $valid_set, $test_sets) are there, too.
 #
 # Each file has one line for each utterance, sorted by utterance in the C locale (LC_ALL=C sort):
 #   wav.scp   UTT_ID /absolute/path/of/the/audio       WAV or FLAC, 16 kHz, one channel, 0.1 to 60 s
@@ -12,8 +16,8 @@
 #
 #   . ./path.sh
 #   . ./db.sh                         # holds the paths of corpora; add the new one: export MINE=${MINE:-/corpora/mine}
-#   python3 local/prepare.py --corpus "$MINE" --out data "$@"
+#   python3 local/prepare.py --corpus "$MINE" --out "${data:-data}" "$@"
 set -euo pipefail
 
-echo "local/data.sh: error: it is not filled in yet; let it write data/<set>/{wav.scp,text,utt2spk} as it says itself" >&2
+echo "local/data.sh: error: it is not filled in yet; let it write \$data/<set>/{wav.scp,text,utt2spk} as it says itself" >&2
 exit 1
