@@ -7,13 +7,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from tokenchain_toolkit.bin import check_recipe
 from tokenchain_toolkit.bin.prepare_data import get_parser
 from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.text.bpe import train_bpe
@@ -202,6 +203,37 @@ def test_the_sets_that_are_chosen_are_prepared(corpus, variable, environment, tm
     valid = {"librispeech": "dev", "mini_librispeech": "held_out"}[corpus]
     assert sorted(path.name for path in (recipe / "data").iterdir()) == sorted(["test_other", "train_clean_100", valid])
     assert ("dev-clean and dev-other are not there" in done.stdout) == (valid == "dev")
+
+
+@pytest.fixture(scope="module")
+def all_subsets(tmp_path_factory):
+    """LibriSpeech's layout with every subset that the recipes name, each with some speakers of the excerpt."""
+    excerpt, root = EXCERPTS / "librispeech_excerpt" / "LibriSpeech", tmp_path_factory.mktemp("LibriSpeech")
+    train, test = (sorted((excerpt / name).iterdir()) for name in ("train-clean-100", "test-other"))
+    subsets = {"train-clean-100": train[:60], "train-clean-360": train[60:61], "train-other-500": train[61:62]}
+    subsets |= {f"{part}-{kind}": [test.pop()] for part, kind in product(("dev", "test"), ("clean", "other"))}
+    for subset, speakers in subsets.items():
+        (root / subset).mkdir()
+        for speaker in speakers:
+            (root / subset / speaker.name).symlink_to(speaker)
+    return root
+
+
+@pytest.mark.skipif(
+    not (EXCERPTS / "librispeech_excerpt").is_dir(), reason=f"real speech is left out: {EXCERPTS} has no LibriSpeech"
+)
+@pytest.mark.parametrize("corpus", ["librispeech", "librispeech_100"])
+def test_the_recipes_keep_the_contract_as_they_are_shipped(
+    corpus, all_subsets, environment, tmp_path, caplog, monkeypatch
+):
+    recipe = copy_of(corpus, tmp_path)
+    done = run(recipe, "--stop_stage", "data", environment=environment, LIBRISPEECH=str(all_subsets))
+    assert done.returncode == 0, done.stdout
+    monkeypatch.setenv("VENV", environment["VENV"])
+    caplog.set_level("INFO")
+    assert check_recipe.main([str(recipe)]) == 0, caplog.text
+    for name in ("dev_clean", "dev_other"):
+        assert f"the figures of data/{name} are no test on unseen speech" in caplog.text
 
 
 @pytest.mark.skipif(
