@@ -120,6 +120,19 @@ def test_stage_1_is_told_the_folder_of_the_sets_and_the_number_of_jobs(corpus, s
     assert getattr(arguments, "downloads", Path("downloads")) == Path("downloads")
 
 
+@pytest.mark.parametrize("corpus", RECIPES)
+def test_options_get_to_the_preparation(corpus, shown_preparation):
+    arguments = shown_preparation(corpus, "--overwrite", "--data_args", "--out elsewhere")
+    assert arguments.overwrite and arguments.out == Path("elsewhere")
+
+
+def test_options_get_to_validation(environment):
+    recipe = ROOT / "egs2" / "an4" / "tokenchain1"
+    options = ("--validate_args", "--max_seconds 90 --allow_resample", "--stop_stage", "validate")
+    (validate,) = commands_of(recipe, *options, environment=environment)
+    assert validate[-3:] == ["--max_seconds", "90", "--allow_resample"]
+
+
 def write_talks(release):
     """TED-LIUM's layout with a talk of noise and two utterances for each set."""
     for name in ("train", "dev", "test"):

@@ -7,7 +7,7 @@ from tokenchain_toolkit.config.load import load_config
 from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.data.validate import validate_data_dir
 from tokenchain_toolkit.errors import ConfigError, DataError
-from tokenchain_toolkit.recipe.commands import StageCommand, recipe_commands
+from tokenchain_toolkit.recipe.commands import StageCommand, audio_rules_of, recipe_commands
 from tokenchain_toolkit.recipe.configurations import check_configurations
 from tokenchain_toolkit.recipe.findings import Findings
 from tokenchain_toolkit.recipe.layout import can_be_asked, check_layout
@@ -46,7 +46,7 @@ def check_recipe(root: Path, *, num_jobs: int = 2) -> list[Findings]:
         layout,
         check_configurations(root, commands),
         _check_presence(root, roles),
-        _check_data(root, sets, num_jobs=num_jobs),
+        _check_data(root, sets, commands, num_jobs=num_jobs),
         check_ids_and_paths(sets),
         check_texts(sets, required_characters=_required_characters(root, commands)),
         check_overlap(sets),
@@ -78,11 +78,16 @@ def _check_presence(root: Path, folders: Iterable[Path]) -> Findings:
     return found
 
 
-def _check_data(root: Path, sets: list[RecipeSet], *, num_jobs: int) -> Findings:
-    """What validation says of each set."""
+def _check_data(root: Path, sets: list[RecipeSet], commands: Sequence[StageCommand], *, num_jobs: int) -> Findings:
+    """What validation says of each set, asked as the recipe's stage asks it."""
     found = Findings("Data")
+    try:
+        rules = audio_rules_of(commands)
+    except ConfigError as error:
+        found.problems.append(str(error))
+        return found
     for one in sets:
-        report = validate_data_dir(root / one.folder, num_jobs=num_jobs)
+        report = validate_data_dir(root / one.folder, rules=rules, num_jobs=num_jobs)
         found.problems += report.problems
         found.warnings += report.warnings
     return found

@@ -22,10 +22,12 @@ num_jobs=2                   # processes of the sharded stages
 side_by_side=1               # commands at once where they do not need each other, each with its share of cores and jobs
 device=cpu                   # torch device of extraction and decoding; training finds GPUs by itself
 synth_utts=24                # utterances to synthesize of each test set
+data_args=                   # more options for local/data.sh, such as "--keep_archives"
+validate_args=               # more options for validate, such as "--max_seconds 90"
 results=.                    # folder of RESULTS.md, results.json and report.html
 title=$(basename "$(dirname "$PWD")")    # of the report
 options=(stage stop_stage train_set valid_set test_sets synth_sets tag conf data dump exp chains num_jobs side_by_side
-    device synth_utts results title)    # and --dry_run, --overwrite, --list_stages, --tiny, --help
+    device synth_utts data_args validate_args results title)    # and --dry_run, --overwrite, --list_stages, --tiny, --help
 
 # Chains that go on from the models of another recipe, on its tokens and text units; egs2/tedlium2 adapts so.
 source=                      # that recipe's folder, whose tag, data, dump and exp have the same names; empty: none
@@ -125,15 +127,17 @@ done
 
 if is_stage data; then
     export data num_jobs train_set valid_set test_sets source tag    # local/data.sh reads what it has a use for
-    show_or_do local/data.sh "${redo[@]}"
+    read -r -a more <<<"$data_args"
+    show_or_do local/data.sh "${redo[@]}" "${more[@]}"
     for set in "${source_names[@]}"; do
         adopted "$data/$set"
     done
 fi
 
 if is_stage validate; then
+    read -r -a more <<<"$validate_args"
     call validate "${own_sets[@]/#/$data/}" --num_jobs "$num_jobs" ${source:+--token_list "$source/$token_list"} \
-        "${redo[@]}"
+        "${redo[@]}" "${more[@]}"
 fi
 
 if is_stage learn_tokenizer; then

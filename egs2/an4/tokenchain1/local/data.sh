@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 1 of an4: train_nodev, train_dev and test. Options are passed on, for instance --keep_archives.
+# Stage 1 of an4: train_nodev, train_dev and test. More options: ./run.sh --data_args --keep_archives
 set -euo pipefail
 
 . ./path.sh

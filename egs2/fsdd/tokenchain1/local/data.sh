@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 1 of fsdd: digit strings from the Free Spoken Digit Dataset. Options are passed on, for instance --scale 0.1.
+# Stage 1 of fsdd: digit strings from the Free Spoken Digit Dataset. More options: ./run.sh --data_args "--scale 0.1"
 set -euo pipefail
 
 . ./path.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 1 of kerstin: train, valid and test at 16 kHz. Options are passed on, for instance --num_jobs 4.
+# Stage 1 of kerstin: train, valid and test at 16 kHz.
 set -euo pipefail
 
 . ./path.sh

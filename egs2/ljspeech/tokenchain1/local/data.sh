@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 1 of ljspeech: tr_no_dev, dev and eval1 at 16 kHz. Options are passed on, for instance --keep_archives.
+# Stage 1 of ljspeech: tr_no_dev, dev and eval1 at 16 kHz. More options: ./run.sh --data_args --keep_archives
 set -euo pipefail
 
 . ./path.sh

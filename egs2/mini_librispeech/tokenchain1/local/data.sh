@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 1 of mini_librispeech: the sets that run.sh names. Options are passed on, for instance --keep_archives.
+# Stage 1 of mini_librispeech: the sets that run.sh names. More options: ./run.sh --data_args --keep_archives
 set -euo pipefail
 
 . ./path.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 1 of mini_synth: speech from eSpeak NG. Options are passed on, for instance --seed 1 or --num_jobs 4.
+# Stage 1 of mini_synth: speech from eSpeak NG. More options: ./run.sh --data_args "--seed 1"
 set -euo pipefail
 
 . ./path.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stage 1 of tedlium2: utterances cut out of the talks, in texts that the source recipe's text units can write.
-# Options are passed on, for instance --keep_archives.
+# More options: ./run.sh --data_args --keep_archives
 set -euo pipefail
 
 . ./path.sh

@@ -9,7 +9,7 @@
 #   wav.scp   UTT_ID /absolute/path/of/the/audio       WAV or FLAC, 16 kHz, one channel, 0.1 to 60 s
 #   text      UTT_ID what is said                      one case, no punctuation, numbers as words
 #   utt2spk   UTT_ID SPEAKER                           ids begin with the speaker
-# No utterance is in two sets. Options that are given to ./run.sh --overwrite arrive here as "$@".
+# No utterance is in two sets. --overwrite of ./run.sh and the options in its --data_args arrive here as "$@".
 #
 # Most of the work is better done in Python: tokenchain_toolkit/corpora has a module for each corpus, with
 # write_data_dir, which sorts, and StageStamp, which leaves alone what is up to date. The lines below run such a script:
