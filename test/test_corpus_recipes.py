@@ -7,15 +7,22 @@ import shlex
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
+
+from tokenchain_toolkit.bin import check_recipe
+from tokenchain_toolkit.bin.prepare_data import get_parser
+from tokenchain_toolkit.data.kaldi import read_table
+from tokenchain_toolkit.text.bpe import train_bpe
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPTS = ROOT.parent / "shared" / "data"
 CORPORA = ("an4", "kerstin", "librispeech", "librispeech_100", "ljspeech", "mini_librispeech")
+RECIPES = sorted(path.parents[1].name for path in (ROOT / "egs2").glob("*/tokenchain1/run.sh"))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +38,7 @@ def environment(tmp_path_factory):
 def copy_of(corpus, folder):
     """A tree with the recipe and what it links to in ``folder``; returns the recipe."""
     for name in {"TEMPLATE", "librispeech_100", corpus}:
-        made = shutil.ignore_patterns("data", "dump", "exp", "exp_tiny", "downloads")
+        made = shutil.ignore_patterns("data", "dump", "exp", "*_tiny", "downloads")
         shutil.copytree(ROOT / "egs2" / name, folder / "egs2" / name, symlinks=True, ignore=made)
     (folder / "tokenchain_toolkit").symlink_to(ROOT / "tokenchain_toolkit")
     return folder / "egs2" / corpus / "tokenchain1"
@@ -67,15 +74,100 @@ def test_a_recipe_trains_with_its_own_settings_and_has_all_of_them(corpus, envir
     assert len(sets) == 2 and len((recipe / "run.sh").read_text().splitlines()) <= 25
 
 
-@pytest.mark.parametrize("corpus", CORPORA)
+def files_in(recipe, *names):
+    """Every file and link in some of a recipe's folders, with its time and its content."""
+    paths = [path for name in names for path in (recipe / name).rglob("*") if path.is_file() or path.is_symlink()]
+    return {path: (path.lstat().st_mtime_ns, path.read_bytes()) for path in paths}
+
+
+@pytest.mark.parametrize("corpus", RECIPES)
 def test_tiny_settings_keep_away_from_what_the_recipe_makes(corpus, environment):
     commands = commands_of(ROOT / "egs2" / corpus / "tokenchain1", "--tiny", environment=environment)
     assert {Path(config).parent.name for config in values_of(commands, "--config")} == {"tiny"}
-    outs = values_of(commands, "--out")
-    assert all(out == "exp_tiny" or out.startswith(("exp_tiny/", "dump/tiny/", "data/token_list/tiny")) for out in outs)
+    assert {Path(out).parts[0] for out in values_of(commands, "--out")} <= {"data_tiny", "dump_tiny", "exp_tiny"}
+    words = {Path(word) for command in commands for word in command[3:]}
+    read = {part for path in words if not path.is_absolute() for part in path.parts}
+    assert {"data_tiny", "dump_tiny", "exp_tiny"} <= read and not {"data", "dump", "exp"} & read
     assert values_of(commands, "--device") == {"cpu"}
     (title,) = values_of(commands, "--title")
     assert title.startswith(f"{corpus} ") and "the figures mean nothing" in title
+
+
+@pytest.fixture
+def shown_preparation(environment, tmp_path):
+    """A function that runs stage 1 with options, and gives those of the corpus's preparation, which is not run."""
+    python = tmp_path / "venv" / "bin" / "python3"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/usr/bin/env bash\n[[ $1 == -c ]] || printf '%q ' \"$@\"; echo\n")
+    python.chmod(0o755)
+    corpora = {name: str(tmp_path) for name in ("FSDD", "KERSTIN")}  # they would be cloned
+
+    def call(corpus, *options):
+        recipe = copy_of(corpus, tmp_path)
+        settings = {**environment, **corpora, "VENV": str(python.parents[1])}
+        done = run(recipe, "--stop_stage", "data", *options, environment=settings)
+        assert done.returncode == 0, done.stdout
+        (words,) = [shlex.split(line) for line in done.stdout.splitlines() if "prepare_data" in line]
+        return get_parser().parse_args(words[2:])
+
+    return call
+
+
+@pytest.mark.parametrize("corpus", RECIPES)
+def test_stage_1_is_told_the_folder_of_the_sets_and_the_number_of_jobs(corpus, shown_preparation):
+    arguments = shown_preparation(corpus, "--data", "elsewhere", "--num_jobs", "7")
+    assert arguments.out == Path("elsewhere") and getattr(arguments, "num_jobs", 7) == 7
+    assert getattr(arguments, "downloads", Path("downloads")) == Path("downloads")
+
+
+@pytest.mark.parametrize("corpus", RECIPES)
+def test_options_get_to_the_preparation(corpus, shown_preparation):
+    arguments = shown_preparation(corpus, "--overwrite", "--data_args", "--out elsewhere")
+    assert arguments.overwrite and arguments.out == Path("elsewhere")
+
+
+def test_options_get_to_validation(environment):
+    recipe = ROOT / "egs2" / "an4" / "tokenchain1"
+    options = ("--validate_args", "--max_seconds 90 --allow_resample", "--stop_stage", "validate")
+    (validate,) = commands_of(recipe, *options, environment=environment)
+    assert validate[-3:] == ["--max_seconds", "90", "--allow_resample"]
+
+
+def write_talks(release):
+    """TED-LIUM's layout with a talk of noise and two utterances for each set."""
+    for name in ("train", "dev", "test"):
+        for kind in ("sph", "stm"):
+            (release / name / kind).mkdir(parents=True)
+        noise_T = np.random.default_rng(0).uniform(-0.1, 0.1, 64000)
+        soundfile.write(release / name / "sph" / f"{name}.sph", noise_T, 16000, format="NIST", subtype="PCM_16")
+        lines = (f"{name} 1 {name} {start} {start + 1} <o,f0,male> a cab\n" for start in (0, 2))
+        (release / name / "stm" / f"{name}.stm").write_text("".join(lines))
+
+
+def test_preparation_with_tiny_settings_leaves_the_sets_of_the_real_run_alone(environment, tmp_path):
+    write_talks(tmp_path / "TEDLIUM_release2")
+    recipe, source = copy_of("tedlium2", tmp_path), tmp_path / "source"
+    # The sets depend on the source's text units, which are others in its run with tiny settings.
+    train_bpe(["a cab"], source / "data" / "token_list" / "hubert_l9_km1024", model_type="char")
+    train_bpe(["A CAB"], source / "data_tiny" / "token_list" / "tiny", model_type="char")
+    for name in ("dump/hubert_l9_km1024/train/semantic.ark", "exp/chain_baseline/asr/model.safetensors"):
+        (recipe / name).parent.mkdir(parents=True)
+        (recipe / name).write_text("made by a real run")
+    chosen = ("--source_sets", "", "--replay_sets", "", "--test_sets", "test", "--stop_stage", "validate")
+    variables = {"TEDLIUM2": str(tmp_path), "TEDLIUM2_SOURCE": str(source)}
+    done = run(recipe, *chosen, environment=environment, **variables)
+    assert done.returncode == 0, done.stdout
+    before = files_in(recipe, "data", "dump", "exp")
+    assert {path.name for path in before} >= {"wav.scp", ".done", ".valid", "model.safetensors"}
+    for options in (("--tiny", "--dry_run"), ("--tiny",), ("--tiny", "--overwrite"), ()):
+        done = run(recipe, *chosen, *options, environment=environment, **variables)
+        assert done.returncode == 0, done.stdout
+        assert files_in(recipe, "data", "dump", "exp") == before
+    assert "is up to date" in done.stdout
+    texts = [set(read_table(recipe / name / "train" / "text").values()) for name in ("data", "data_tiny")]
+    assert texts == [{"a cab"}, {"A CAB"}]
+    audio = read_table(recipe / "data_tiny" / "train" / "wav.scp").values()
+    assert all(Path(path).is_relative_to(recipe / "data_tiny" / "wav") for path in audio)
 
 
 def test_options_behind_tiny_win(environment):
@@ -87,9 +179,12 @@ def test_options_behind_tiny_win(environment):
 @pytest.mark.skipif(not (EXCERPTS / "mini_an4").is_dir(), reason=f"real speech is left out: {EXCERPTS} has no mini_an4")
 def test_an4_runs_with_tiny_settings_from_data_to_report(environment, tmp_path, monkeypatch):
     recipe = copy_of("an4", tmp_path)
+    shipped = {path.name for path in recipe.iterdir()}
     data = str(EXCERPTS / "mini_an4" / "downloads" / "an4")
-    done = run(recipe, "--tiny", "--stop_stage", "data", environment=environment, AN4=data)
-    assert done.returncode == 0, done.stdout
+    for options in ((), ("--tiny",)):
+        done = run(recipe, *options, "--stop_stage", "data", environment=environment, AN4=data)
+        assert done.returncode == 0, done.stdout
+    before = files_in(recipe, "data")
     monkeypatch.chdir(recipe)
     # What follows runs in this process: the commands are the recipe's, and loading torch forty times is left out.
     for words in commands_of(recipe, "--tiny", "--num_jobs", "1", "--stage", "validate", environment=environment):
@@ -99,7 +194,9 @@ def test_an4_runs_with_tiny_settings_from_data_to_report(environment, tmp_path, 
     assert {("asr", "wer"), ("chain_st_argmax", "wer_change"), ("codec", "resynthesis_wer")} <= scored
     assert {(f"chain_{name}", "synthesis_wer") for name in ("baseline", "st_argmax")} <= scored
     assert "the figures mean nothing" in (recipe / "exp_tiny" / "RESULTS.md").read_text().splitlines()[0]
-    assert not (recipe / "RESULTS.md").exists() and not (recipe / "exp").exists()
+    made = {path.name for path in recipe.iterdir()} - shipped
+    assert made == {"data", "data_tiny", "dump_tiny", "exp_tiny"}
+    assert files_in(recipe, "data") == before
     (first, *_) = sorted((recipe / "exp_tiny" / "chain_st_argmax" / "synth_test" / "wav").glob("*.wav"))
     assert soundfile.info(first).samplerate == 16000
 
@@ -119,6 +216,37 @@ def test_the_sets_that_are_chosen_are_prepared(corpus, variable, environment, tm
     valid = {"librispeech": "dev", "mini_librispeech": "held_out"}[corpus]
     assert sorted(path.name for path in (recipe / "data").iterdir()) == sorted(["test_other", "train_clean_100", valid])
     assert ("dev-clean and dev-other are not there" in done.stdout) == (valid == "dev")
+
+
+@pytest.fixture(scope="module")
+def all_subsets(tmp_path_factory):
+    """LibriSpeech's layout with every subset that the recipes name, each with some speakers of the excerpt."""
+    excerpt, root = EXCERPTS / "librispeech_excerpt" / "LibriSpeech", tmp_path_factory.mktemp("LibriSpeech")
+    train, test = (sorted((excerpt / name).iterdir()) for name in ("train-clean-100", "test-other"))
+    subsets = {"train-clean-100": train[:60], "train-clean-360": train[60:61], "train-other-500": train[61:62]}
+    subsets |= {f"{part}-{kind}": [test.pop()] for part, kind in product(("dev", "test"), ("clean", "other"))}
+    for subset, speakers in subsets.items():
+        (root / subset).mkdir()
+        for speaker in speakers:
+            (root / subset / speaker.name).symlink_to(speaker)
+    return root
+
+
+@pytest.mark.skipif(
+    not (EXCERPTS / "librispeech_excerpt").is_dir(), reason=f"real speech is left out: {EXCERPTS} has no LibriSpeech"
+)
+@pytest.mark.parametrize("corpus", ["librispeech", "librispeech_100"])
+def test_the_recipes_keep_the_contract_as_they_are_shipped(
+    corpus, all_subsets, environment, tmp_path, caplog, monkeypatch
+):
+    recipe = copy_of(corpus, tmp_path)
+    done = run(recipe, "--stop_stage", "data", environment=environment, LIBRISPEECH=str(all_subsets))
+    assert done.returncode == 0, done.stdout
+    monkeypatch.setenv("VENV", environment["VENV"])
+    caplog.set_level("INFO")
+    assert check_recipe.main([str(recipe)]) == 0, caplog.text
+    for name in ("dev_clean", "dev_other"):
+        assert f"the figures of data/{name} are no test on unseen speech" in caplog.text
 
 
 @pytest.mark.skipif(

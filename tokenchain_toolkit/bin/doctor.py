@@ -15,11 +15,13 @@ def get_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=30.0, help="time of the probe; 0 leaves the estimates out")
-    parser.add_argument("--hours", type=float, help="hours of training speech to reckon with while there is no data/")
+    parser.add_argument("--hours", type=float, help="hours of training speech to reckon with while there is no data")
     parser.add_argument("--conf", type=Path, default=Path("conf"), help="folder of the configurations")
-    parser.add_argument("--train_set", default="", help="training set; the largest set of data/ if not given")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the sets")
+    parser.add_argument("--dump", type=Path, default=Path("dump"), help="folder of the tokens")
+    parser.add_argument("--train_set", default="", help="training set; the largest one if not given")
     parser.add_argument("--valid_set", default="", help="validation set; the one named valid or dev if not given")
-    parser.add_argument("--tag", default="", help="tokenizer; the only one of dump/ if not given")
+    parser.add_argument("--tag", default="", help="tokenizer; the only one of --dump if not given")
     parser.add_argument("--chains", nargs="+", default=[], help="chains, each conf/chain_<name>.yaml; the usual two")
     parser.add_argument("--json", type=Path, help="file that gets the findings and the figures behind them")
     return parser
@@ -42,6 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
         tag=arguments.tag,
         chains=arguments.chains,
         conf=arguments.conf,
+        data=arguments.data,
+        dump=arguments.dump,
     )
     found = diagnose(options)
     sys.stdout.write(findings_table(found.findings) + "\n")

@@ -122,7 +122,7 @@ def _named(sets: Sequence[SetFacts], name: str) -> SetFacts | None:
     """
     chosen = [facts for facts in sets if facts.name == name]
     if name and not chosen:
-        raise ConfigError(f"data/ holds no set {name}; it has {', '.join(facts.name for facts in sets)}")
+        raise ConfigError(f"the data holds no set {name}; it has {', '.join(facts.name for facts in sets)}")
     return chosen[0] if chosen else None
 
 

@@ -48,13 +48,15 @@ class DoctorOptions:
 
     Attributes:
         seconds: Time of the probe; 0 leaves the probe and the estimates out.
-        hours: Hours of training speech to reckon with while there is no ``data/``.
+        hours: Hours of training speech to reckon with while there is no data.
         train_set: Name of the training set; the largest one if empty.
         valid_set: Name of the validation set; the one that is named like one if empty.
-        tag: Name of the tokenizer; the only one of ``dump/`` if empty.
+        tag: Name of the tokenizer; the only one of ``dump`` if empty.
         chains: Names of the chains; the usual ones if empty.
         recipe: Folder of the recipe.
         conf: Folder of its configurations.
+        data: Folder of its sets.
+        dump: Folder of its tokens.
     """
 
     seconds: float = 30.0
@@ -65,6 +67,8 @@ class DoctorOptions:
     chains: Sequence[str] = ()
     recipe: Path = Path()
     conf: Path = Path("conf")
+    data: Path = Path("data")
+    dump: Path = Path("dump")
 
 
 @dataclass
@@ -121,30 +125,30 @@ def _goes_on_from_another(recipe: Path) -> bool:
 
 
 def _dump_folder(options: DoctorOptions) -> Path | None:
-    """``dump/<tag>``; None while there is none.
+    """``<dump>/<tag>``; None while there is none.
 
     Raises:
         ConfigError: There are several, and none is named.
     """
-    root = options.recipe / "dump"
+    root = options.recipe / options.dump
     if options.tag:
         return root / options.tag
     folders = [path for path in sorted(root.glob("*")) if path.is_dir()]
     if len(folders) > 1:
-        raise ConfigError(f"dump/ holds {', '.join(path.name for path in folders)}; choose one by --tag")
+        raise ConfigError(f"{options.dump}/ holds {', '.join(path.name for path in folders)}; choose one by --tag")
     return folders[0] if folders else None
 
 
 def _look_at_sets(options: DoctorOptions, settings: Settings, dump: Path | None, found: Diagnosis) -> None:
     """Hours and utterances; whether the text units can be learned, and CTC can spell the texts in them."""
-    data = options.recipe / "data"
+    data = options.recipe / options.data
     try:
         found.sets += read_sets(data, dump)
         if not found.sets:
             remedy = "./run.sh --stop_stage data makes it; then run this again"
             found.findings.append(Finding("data", OK if options.hours else WARN, "not there yet", remedy))
             return
-        found.findings += [describe_set(facts) for facts in found.sets]
+        found.findings += [describe_set(facts, data) for facts in found.sets]
         train = training_set(found.sets, options.train_set)
     except TokenChainError as error:
         found.findings.append(Finding("data", FAIL, str(error)))
@@ -175,7 +179,7 @@ def _text_units(
     if folder is not None and (folder / "tokens.txt").is_file():
         return TextTokenizer.load(folder), f"units of {folder}"
     text_tokenizer = try_text_units(data / train_set / "text", settings.bpe)
-    text = f"{text_tokenizer.vocab_size} of kind {settings.bpe.model_type} can be learned of data/{train_set}"
+    text = f"{text_tokenizer.vocab_size} of kind {settings.bpe.model_type} can be learned of {data / train_set}"
     found.findings.append(Finding("text units", OK, text))
     return text_tokenizer, "units learned for this check"
 
@@ -218,7 +222,7 @@ def _measure_and_reckon(options: DoctorOptions, settings: Settings, dump: Path |
         found.findings.append(Finding("estimates", FAIL, str(error)))
         return
     if speech is None:
-        remedy = "give the hours of training speech by --hours, or run this again when data/ is there"
+        remedy = f"give the hours of training speech by --hours, or run this again when {options.data}/ is there"
         found.findings.append(Finding("estimates", WARN, "the amount of data is not known", remedy))
         return
     num_probes = 3 + len(settings.chains) + (settings.s2a is not None) + has_head(settings.tokenizer)

@@ -17,7 +17,7 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class SetFacts:
-    """One set of ``data/``.
+    """One set of a recipe.
 
     Attributes:
         name: Its folder's name.
@@ -90,9 +90,9 @@ def _duration(path: str) -> float | None:
         return None
 
 
-def describe_set(facts: SetFacts) -> Finding:
-    """Hours and utterances in one line."""
-    check = f"data/{facts.name}"
+def describe_set(facts: SetFacts, data: Path) -> Finding:
+    """Hours and utterances of a set of ``data`` in one line."""
+    check = str(data / facts.name)
     if not facts.num_utts:
         return Finding(check, FAIL, "holds no utterances", "run stage data again")
     if facts.unreadable:
