@@ -39,6 +39,11 @@ def test_the_last_utterances_are_held_out_and_texts_are_lower_case_words(root, t
     assert {speaker for data in sets.values() for speaker in data.speakers.values()} == {"LJ"}
 
 
+def test_what_the_copy_lacks_is_said(root, tmp_path, caplog):
+    prepare_ljspeech(tmp_path / "data", root=root)
+    assert f"LJSpeech: 14 of the 13,100 published utterances are in {root}; figures" in caplog.text
+
+
 def test_audio_is_resampled_and_sounds_the_same(root, tmp_path):
     prepare_ljspeech(tmp_path / "data", root=root)
     for number, (utt_id, path) in enumerate(read_data_dir(tmp_path / "data" / "tr_no_dev").wavs.items()):
