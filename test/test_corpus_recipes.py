@@ -113,21 +113,26 @@ def test_an4_runs_with_tiny_settings_from_data_to_report(environment, tmp_path, 
 def test_the_sets_that_are_chosen_are_prepared(corpus, variable, environment, tmp_path):
     recipe = copy_of(corpus, tmp_path)
     root = {variable: str(EXCERPTS / "librispeech_excerpt" / "LibriSpeech")}
-    chosen = ("--train_set", "train_clean_100", "--test_sets", "test_other", "--stop_stage", "data")
-    done = run(recipe, *chosen, environment=environment, **root)
+    chosen = ("--train_set", "train_clean_100", "--valid_set", "held_out", "--test_sets", "test_other")
+    done = run(recipe, *chosen, "--stop_stage", "data", environment=environment, **root)
     assert done.returncode == 0, done.stdout
-    valid = {"librispeech": "dev", "mini_librispeech": "held_out"}[corpus]
-    assert sorted(path.name for path in (recipe / "data").iterdir()) == sorted(["test_other", "train_clean_100", valid])
-    assert ("dev-clean and dev-other are not there" in done.stdout) == (valid == "dev")
+    assert sorted(path.name for path in (recipe / "data").iterdir()) == ["held_out", "test_other", "train_clean_100"]
+    assert "test-other: 80 of the 2,939 published utterances are in" in done.stdout
 
 
 @pytest.mark.skipif(
     not (EXCERPTS / "librispeech_excerpt").is_dir(), reason=f"real speech is left out: {EXCERPTS} has no LibriSpeech"
 )
-def test_a_set_that_the_excerpt_lacks_stops_the_recipe_with_those_it_has(environment, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "lacks"),
+    [
+        ((), "has no dev-clean and no dev-other, which the set dev is made of"),
+        (("--valid_set", "held_out"), "has no test-clean, which the set test_clean is made of"),
+    ],
+)
+def test_a_set_that_the_excerpt_lacks_stops_the_recipe_with_those_it_has(options, lacks, environment, tmp_path):
     recipe = copy_of("librispeech_100", tmp_path)
     root = str(EXCERPTS / "librispeech_excerpt" / "LibriSpeech")
-    done = run(recipe, "--stop_stage", "data", environment=environment, LIBRISPEECH=root)
-    assert done.returncode != 0 and not (recipe / "data").exists()
-    assert "has no test-clean, which the set test_clean is made of" in done.stdout
+    done = run(recipe, *options, "--stop_stage", "data", environment=environment, LIBRISPEECH=root)
+    assert done.returncode != 0 and not (recipe / "data").exists() and lacks in done.stdout
     assert "(train_clean_100, test_other) with --train_set, --valid_set and --test_sets" in done.stdout
