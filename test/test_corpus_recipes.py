@@ -1,4 +1,7 @@
-"""The recipes of published corpora: one from its data to its report with tiny settings, the others up to their data."""
+"""The recipes of published corpora: four from data to report with tiny settings, the others up to their data.
+
+Those four run on excerpts; the longer ones are cut to what all stages need.
+"""
 
 import importlib
 import json
@@ -84,23 +87,66 @@ def test_options_behind_tiny_win(environment):
     assert values_of(commands, "--device") == {"cuda"} and "exp_mine/asr" in values_of(commands, "--out")
 
 
-@pytest.mark.skipif(not (EXCERPTS / "mini_an4").is_dir(), reason=f"real speech is left out: {EXCERPTS} has no mini_an4")
-def test_an4_runs_with_tiny_settings_from_data_to_report(environment, tmp_path, monkeypatch):
-    recipe = copy_of("an4", tmp_path)
-    data = str(EXCERPTS / "mini_an4" / "downloads" / "an4")
-    done = run(recipe, "--tiny", "--stop_stage", "data", environment=environment, AN4=data)
+def whole(source, folder):
+    """The excerpt as it is."""
+    return source
+
+
+def first_rows(source, folder):
+    """The first 16 rows of the excerpt's table and links to their recordings."""
+    (table,) = source.rglob("metadata.csv")
+    rows = table.read_text(encoding="utf-8").splitlines(keepends=True)[:16]
+    names = {row.partition("|")[0] for row in rows}
+    for path in (path for path in source.rglob("*") if path.is_file() and path.stem in names):
+        place = folder / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(path)
+    (folder / table.relative_to(source)).write_text("".join(rows), encoding="utf-8")
+    return folder
+
+
+def first_speakers(source, folder):
+    """Links to the first 12 speakers for training, and to the first one for testing."""
+    for subset, count in (("train-clean-100", 12), ("test-other", 1)):
+        (folder / subset).mkdir(parents=True)
+        for speaker in sorted((source / subset).iterdir())[:count]:
+            (folder / subset / speaker.name).symlink_to(speaker)
+    return folder
+
+
+CHOSEN = ("--train_set", "train_clean_100", "--test_sets", "test_other")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "excerpt", "cut", "options", "test_set"),
+    [
+        ("an4", "mini_an4/downloads/an4", whole, (), "test"),
+        ("kerstin", "kerstin_excerpt", first_rows, (), "test"),
+        ("ljspeech", "ljspeech_excerpt/LJSpeech-1.1", first_rows, (), "eval1"),
+        ("mini_librispeech", "librispeech_excerpt/LibriSpeech", first_speakers, CHOSEN, "test_other"),
+    ],
+    ids=("an4", "kerstin", "ljspeech", "mini_librispeech"),
+)
+def test_a_recipe_runs_with_tiny_settings_from_data_to_report(
+    corpus, excerpt, cut, options, test_set, environment, tmp_path, monkeypatch
+):
+    if not (EXCERPTS / excerpt).is_dir():
+        pytest.skip(f"real speech is left out: {EXCERPTS / excerpt} is not there")
+    recipe, data = copy_of(corpus, tmp_path), cut(EXCERPTS / excerpt, tmp_path / "corpus")
+    tiny = ("--tiny", *options)
+    done = run(recipe, *tiny, "--stop_stage", "data", environment=environment, **{corpus.upper(): str(data)})
     assert done.returncode == 0, done.stdout
     monkeypatch.chdir(recipe)
     # What follows runs in this process: the commands are the recipe's, and loading torch forty times is left out.
-    for words in commands_of(recipe, "--tiny", "--num_jobs", "1", "--stage", "validate", environment=environment):
+    for words in commands_of(recipe, *tiny, "--num_jobs", "1", "--stage", "validate", environment=environment):
         assert importlib.import_module(words[2]).main(words[3:]) == 0, words
     rows = json.loads((recipe / "exp_tiny" / "results.json").read_text())
-    scored = {(row["experiment"], row["metric"]) for row in rows if row["set"] == "test"}
+    scored = {(row["experiment"], row["metric"]) for row in rows if row["set"] == test_set}
     assert {("asr", "wer"), ("chain_st_argmax", "wer_change"), ("codec", "resynthesis_wer")} <= scored
     assert {(f"chain_{name}", "synthesis_wer") for name in ("baseline", "st_argmax")} <= scored
     assert "the figures mean nothing" in (recipe / "exp_tiny" / "RESULTS.md").read_text().splitlines()[0]
     assert not (recipe / "RESULTS.md").exists() and not (recipe / "exp").exists()
-    (first, *_) = sorted((recipe / "exp_tiny" / "chain_st_argmax" / "synth_test" / "wav").glob("*.wav"))
+    (first, *_) = sorted((recipe / "exp_tiny" / "chain_st_argmax" / f"synth_{test_set}" / "wav").glob("*.wav"))
     assert soundfile.info(first).samplerate == 16000
 
 
@@ -129,6 +175,7 @@ def test_the_sets_that_are_chosen_are_prepared(corpus, variable, environment, tm
         ((), "has no dev-clean and no dev-other, which the set dev is made of"),
         (("--valid_set", "held_out"), "has no test-clean, which the set test_clean is made of"),
     ],
+    ids=("dev", "test_clean"),
 )
 def test_a_set_that_the_excerpt_lacks_stops_the_recipe_with_those_it_has(options, lacks, environment, tmp_path):
     recipe = copy_of("librispeech_100", tmp_path)
