@@ -217,6 +217,7 @@ CHOSEN = ("--train_set", "train_clean_100", "--test_sets", "test_other")
         ("ljspeech", "ljspeech_excerpt/LJSpeech-1.1", first_rows, (), "eval1"),
         ("mini_librispeech", "librispeech_excerpt/LibriSpeech", first_speakers, CHOSEN, "test_other"),
     ],
+    ids=("an4", "kerstin", "ljspeech", "mini_librispeech"),
 )
 def test_a_recipe_runs_with_tiny_settings_from_data_to_report(
     corpus, excerpt, cut, options, test_set, environment, tmp_path, monkeypatch
@@ -301,6 +302,7 @@ def test_the_recipes_keep_the_contract_as_they_are_shipped(
         ((), "has no dev-clean and no dev-other, which the set dev is made of"),
         (("--valid_set", "held_out"), "has no test-clean, which the set test_clean is made of"),
     ],
+    ids=("dev", "test_clean"),
 )
 def test_a_set_that_the_excerpt_lacks_stops_the_recipe_with_those_it_has(options, lacks, environment, tmp_path):
     recipe = copy_of("librispeech_100", tmp_path)
