@@ -10,12 +10,12 @@ score_text() {
         --out "$folder/score.json" "$@"
 }
 
-# against SUBFOLDER MODEL: $compared, what compares chain $chain with the baseline and, if it was adapted, with MODEL,
+# against SUBFOLDER [MODEL]: $compared, what compares chain $chain with the baseline and, if it was adapted, with MODEL,
 # which it started from
 against() {
     compared=()
     [[ $chain == baseline || " $chains " != *" baseline "* ]] || compared+=("$exp/chain_baseline/$1/text")
-    [[ -z $source ]] || compared+=("$exp/$2/$1/text")
+    [[ -z $source || $# -lt 2 ]] || compared+=("$exp/$2/$1/text")
     [[ ${#compared[@]} -eq 0 ]] || compared=(--baseline "${compared[@]}")
 }
 

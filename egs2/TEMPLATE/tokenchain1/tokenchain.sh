@@ -286,8 +286,9 @@ if is_stage score; then
             --metric_name s2a_wer
         for chain in "${chain_names[@]}"; do
             folder=$exp/chain_$chain
+            against "synth_decode_$set"
             score_text "chain_$chain" chain "$folder/synth_decode_$set" "$set" "$folder/synth_$set/text" \
-                --trained "$folder/t2s" --metric_name synthesis_wer
+                --trained "$folder/t2s" --metric_name synthesis_wer "${compared[@]}"
         done
         call error_ladder --exp "$exp" --data "$data/$set" --experiments "${chain_names[@]/#/chain_}" \
             --device "$device" --out "$exp/ladder_$set" "${redo[@]}"
