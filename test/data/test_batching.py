@@ -46,9 +46,11 @@ def test_batches_are_not_in_order_of_length():
     assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
 
 
+@pytest.mark.parametrize("speakers", [None, [*"abcdefgg"]])  # the latter's first six are cut into prompt and target
 @pytest.mark.parametrize(("num_devices", "num_passes"), [(2, 1), (1, 3), (2, 2)])
-def test_the_shares_make_up_the_batch_and_know_its_size(make_corpus, num_devices, num_passes):
-    dataset = TokenDataset(make_corpus(), DataConfig(), seed=0, epoch=0)
+def test_the_shares_make_up_the_batch_and_know_its_size(make_corpus, num_devices, num_passes, speakers):
+    lengths_of_prompts = DataConfig(min_prompt_frames=2, max_prompt_frames=9)
+    dataset = TokenDataset(make_corpus(speakers=speakers), lengths_of_prompts, seed=0, epoch=0)
     batches = [np.array([0, 3, 5, 1, 7]), np.array([2, 4, 6, 0])]
     settings = {"num_devices": num_devices, "num_passes": num_passes}
     devices = [list(BatchShares(dataset, batches, rank=rank, **settings)) for rank in range(num_devices)]

@@ -66,9 +66,10 @@ class DataConfig:
     """How utterances become batches.
 
     A prompt is a crop of another utterance of the same speaker; its length in frames is drawn between the two bounds,
-    and 0 leaves it out. ASR, T2S and the chain take ``paired_share`` of the training utterances as paired data, drawn
-    by ``split_seed`` and their names alone, so that all of them take the same; the chain may use the others as speech
-    and text without each other. S2A, which needs no text, takes all.
+    and 0 leaves it out. Of an utterance that is the only one of its speaker, S2A takes the beginning as the prompt and
+    learns the rest; T2S goes without. ASR, T2S and the chain take ``paired_share`` of the training utterances as paired
+    data, drawn by ``split_seed`` and their names alone, so that all of them take the same; the chain may use the others
+    as speech and text without each other. S2A, which needs no text, takes all.
     """
 
     min_prompt_frames: int = 0
