@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError
 
@@ -23,7 +24,6 @@ class OptimConfig:
     final_lr_ratio: float = 0.02
 
 
-# Settings of a training that say where and how it runs; what comes out is the same but for rounding.
 WHERE_IT_RUNS = ("accelerator", "devices", "num_nodes", "strategy", "num_workers", "device_frames")
 
 
@@ -103,3 +103,9 @@ def check_shares(model: object, *names: str, whole: bool = False) -> None:
         share = getattr(model, name)
         if share is not None and not (0 <= share < 1 or (whole and share == 1)):
             raise ConfigError(f"model.{name}={share} must be in [0, 1{']' if whole else ')'}")
+
+
+def what_is_trained(settings: dict[str, Any]) -> dict[str, Any]:
+    """An experiment's settings, as plain values, without those of where it runs, which change it by rounding alone."""
+    training = {name: value for name, value in settings["training"].items() if name not in WHERE_IT_RUNS}
+    return {**settings, "training": training}
