@@ -37,6 +37,17 @@ def frames_of_sets(recipe: str, names: tuple[str, ...], *, frame_rate: float) ->
     Raises:
         ConfigError: Nothing is known of one of them.
     """
+    seconds = [typical_seconds(hours, mean_seconds=3600 * hours / count) for hours, count in _sizes(recipe, names)]
+    return (np.concatenate(seconds) * frame_rate).astype(np.int64)
+
+
+def hours_of_sets(recipe: str, names: tuple[str, ...]) -> float:
+    """Hours of these sets together; arguments and errors as of ``frames_of_sets``."""
+    return sum(hours for hours, _ in _sizes(recipe, names))
+
+
+def _sizes(recipe: str, names: tuple[str, ...]) -> list[tuple[float, int]]:
+    """Hours and utterances of each set."""
     known = SETS.get(recipe, {})
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -44,6 +55,4 @@ def frames_of_sets(recipe: str, names: tuple[str, ...], *, frame_rate: float) ->
             f"{recipe}: the size of {', '.join(unknown)} is not known here; add it to planning/corpus_sizes.py, or let "
             "the doctor look at the recipe's data/"
         )
-    sizes = (known[name] for name in names)
-    seconds = [typical_seconds(hours, mean_seconds=3600 * hours / count) for hours, count in sizes]
-    return (np.concatenate(seconds) * frame_rate).astype(np.int64)
+    return [known[name] for name in names]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenchain_toolkit.planning.corpus_sizes import frames_of_sets
+from tokenchain_toolkit.planning.corpus_sizes import frames_of_sets, hours_of_sets
 from tokenchain_toolkit.planning.estimates import epoch_of, frames_at_once, warmup_fault
 from tokenchain_toolkit.planning.experiments import Experiment
 from tokenchain_toolkit.planning.probe import StepMeasure, StepProbe, measure_step
@@ -91,7 +91,10 @@ def measure_models(experiments: Sequence[Experiment], *, seconds: float) -> Iter
     Yields:
         Key of the model, and its steps.
     """
-    for key, experiment in {each.model: each for each in reversed(experiments)}.items():
+    firsts: dict[str, Experiment] = {}
+    for each in experiments:
+        firsts.setdefault(each.model, each)
+    for key, experiment in firsts.items():
         input_layer = experiment.halves.asr.model.input_layer
         probe = StepProbe(experiment.trainee(), _frames(experiment), experiment.sizes, input_layer=input_layer)
         yield key, measure_step(probe, seconds=seconds, count_flops=True)
@@ -164,7 +167,7 @@ def _plan(
         experiment.part,
         experiment.names,
         experiment.train_sets,
-        hours_of_speech=float(frames.sum()) / experiment.sizes.frame_rate / 3600,
+        hours_of_speech=hours_of_sets(experiment.recipe, experiment.train_sets),
         runs=experiment.runs,
         epochs=epochs,
         updates=epoch.updates,
