@@ -44,6 +44,18 @@ def test_the_recipe_has_its_sets_and_a_trained_model(followed):
     assert (recipe / "exp" / "asr" / "model.safetensors").is_file()
 
 
+def test_tiny_settings_leave_alone_what_the_recipe_made(followed):
+    recipe, _ = followed
+    made = [path for name in ("data", "dump", "exp") for path in (recipe / name).rglob("*")]
+    before = {path: path.stat().st_mtime_ns for path in made}
+    environment = {**os.environ, "VENV": sys.prefix, "OMP_NUM_THREADS": "1"}
+    command = [recipe / "run.sh", "--tiny", "--stop_stage", "validate"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    sizes = {name: len(read_data_dir(recipe / "data_tiny" / name).wavs) for name in ("train", "valid", "test")}
+    assert sizes == {"train": 32, "valid": 4, "test": 4} and len(list((recipe / "data_tiny/wav").glob("*.wav"))) == 40
+
+
 def test_the_commands_say_what_the_page_says(followed):
     _, printed = followed
     assert "\n40\n" in printed and "ann_0," in printed

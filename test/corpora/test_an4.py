@@ -51,6 +51,12 @@ def test_validation_is_the_first_part_of_training(root, tmp_path):
     assert not prepare_an4(tmp_path / "data", root=root)
 
 
+def test_what_the_copy_lacks_is_said(root, tmp_path, caplog):
+    prepare_an4(tmp_path / "data", root=root)
+    assert f"AN4 train: 140 of the 948 published utterances are in {root}; figures" in caplog.text
+    assert "AN4 test: 2 of the 130 published utterances" in caplog.text
+
+
 def test_recordings_that_no_list_names_are_left_out_and_named(root, tmp_path, caplog):
     add_recording(root, "an4_clstk", "cen7-fa-b")
     prepare_an4(tmp_path / "data", root=root)

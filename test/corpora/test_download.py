@@ -1,8 +1,11 @@
 """Downloads from a server on this machine, which breaks off, refuses, or sends something else."""
 
+import errno
 import hashlib
+import http.client
 import io
 import json
+import ssl
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tokenchain_toolkit.corpora import download
-from tokenchain_toolkit.corpora.archives import AN4, LIBRISPEECH, LJSPEECH, OPENSLR, fetch_all
+from tokenchain_toolkit.corpora.archives import AN4, LIBRISPEECH, LJSPEECH, OPENSLR, TEDLIUM2, fetch_all
 from tokenchain_toolkit.corpora.download import Archive, fetch, unpack
 from tokenchain_toolkit.errors import ConfigError, DataError
 
@@ -89,8 +92,8 @@ def server(monkeypatch):
     http.server_close()
 
 
-def get(server, folder, *, checksum=MD5, **keywords):
-    fetch(Archive(server.url, checksum), folder, wait_seconds=0, **keywords)
+def get(server, folder, *, checksum=MD5, holds=("corpus/README", "corpus/wav"), **keywords):
+    fetch(Archive(server.url, holds, checksum), folder, wait_seconds=0, **keywords)
 
 
 def test_an_archive_is_fetched_checked_unpacked_and_removed_once(server, tmp_path):
@@ -140,6 +143,56 @@ def test_a_server_that_only_breaks_off_is_given_up_and_what_came_is_kept(server,
     assert len(server.asked) == download.ATTEMPTS + 1
 
 
+BROKEN = {
+    "no route to the host": OSError(errno.EHOSTUNREACH, "No route to host"),
+    "no route to the network": OSError(errno.ENETUNREACH, "Network is unreachable"),
+    "no network": OSError(errno.ENETDOWN, "Network is down"),
+    "broken encryption": ssl.SSLError(1, "decryption failed or bad record mac"),
+    "no answer": TimeoutError("timed out"),
+    "reset": ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+    "broken chunks": http.client.IncompleteRead(b""),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_whatever_the_network_does_while_bytes_come_the_download_goes_on(kind, server, tmp_path, monkeypatch):
+    read, read_blocks = http.client.HTTPResponse.read, []
+
+    def breaks_in_the_second_block(response, amount):
+        read_blocks.append(amount)
+        if len(read_blocks) == 2:
+            raise BROKEN[kind]
+        return read(response, 1000 if len(read_blocks) == 1 else amount)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", breaks_in_the_second_block)
+    get(server, tmp_path)
+    assert server.asked == [None, "bytes=1000-"]
+    assert (tmp_path / "corpus" / "wav" / "a.wav").read_bytes() == NOISE
+
+
+def test_a_network_that_stays_away_is_given_up_in_plain_words(server, tmp_path, monkeypatch):
+    def unreachable(response, amount):
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", unreachable)
+    with pytest.raises(DataError, match=r"cannot be downloaded \(.*No route to host\)"):
+        get(server, tmp_path)
+    assert len(server.asked) == download.ATTEMPTS
+
+
+@pytest.mark.parametrize("kind", ["full", "not to be written"])
+def test_what_the_disk_does_not_take_is_not_asked_for_again(kind, server, tmp_path):
+    part = tmp_path / "corpus.tar.gz.part"
+    if kind == "full":
+        part.symlink_to("/dev/full")
+    else:
+        part.mkdir()
+    told = {"full": "No space left on device", "not to be written": "Is a directory"}[kind]
+    with pytest.raises(DataError, match=f"cannot be used .*{told}.*--downloads"):
+        get(server, tmp_path)
+    assert len(server.asked) == 1
+
+
 def test_a_refusal_is_final_and_says_what_to_do(server, tmp_path):
     server.status = 404
     with pytest.raises(DataError, match=r"404.*put it at .*corpus\.tar\.gz"):
@@ -178,18 +231,42 @@ def test_what_was_removed_after_unpacking_is_fetched_again(server, tmp_path):
     assert len(server.asked) == 2
 
 
+def test_of_archives_that_share_a_folder_the_one_that_was_removed_is_fetched_again(server, tmp_path):
+    bodies = {name: tar_of([("root/README", name.encode()), (f"root/{name}/a", NOISE)]) for name in ("one", "two")}
+
+    def get_both():
+        for name, body in bodies.items():
+            server.body = body
+            url = f"{server.url.rpartition('/')[0]}/{name}.tar.gz"
+            fetch(Archive(url, (f"root/{name}",), f"md5:{hashlib.md5(body).hexdigest()}"), tmp_path, wait_seconds=0)
+
+    get_both()
+    (tmp_path / "root" / "README").unlink()  # not what anybody needs
+    get_both()
+    assert len(server.asked) == 2
+    for name in bodies:
+        (tmp_path / "root" / name).rename(tmp_path / f"{name}_elsewhere")
+        get_both()
+        assert (tmp_path / "root" / name / "a").read_bytes() == NOISE
+    assert len(server.asked) == 4
+
+
+def test_an_archive_without_what_is_needed_is_another_one(server, tmp_path):
+    with pytest.raises(DataError, match=r"corpus\.tar\.gz holds no corpus/flac, so it is another archive"):
+        get(server, tmp_path, holds=("corpus/wav", "corpus/flac"))
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1/a.tar.gz", "ftp://127.0.0.1/a.tar.gz", "file:///etc/hosts"])
 def test_addresses_that_cannot_be_trusted_are_refused(url, tmp_path):
     with pytest.raises(ConfigError, match="https"):
-        fetch(Archive(url), tmp_path)
+        fetch(Archive(url, ("corpus",)), tmp_path)
 
 
 def test_archives_that_share_a_folder_fill_it_up(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.tar.gz").write_bytes(tar_of([("root/TABLE", b"same"), (f"root/{name}/a", b"1")]))
-    assert unpack(tmp_path / "one.tar.gz", tmp_path) == [tmp_path / "root"]
-    assert unpack(tmp_path / "two.tar.gz", tmp_path) == [tmp_path / "root" / "TABLE", tmp_path / "root" / "two"]
-    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == ["TABLE", "one", "two"]
+        unpack(tmp_path / f"{name}.tar.gz", tmp_path)
+    assert sorted(path.name for path in (tmp_path / "root").rglob("*")) == ["TABLE", "a", "a", "one", "two"]
 
 
 EVIL = {
@@ -215,7 +292,8 @@ def test_of_an_archive_with_an_evil_member_nothing_is_kept(kind, tmp_path):
 
 def test_an_absolute_name_stays_in_the_folder(tmp_path):
     (tmp_path / "a.tar.gz").write_bytes(tar_of([("/corpus/README", b"read me")]))
-    assert unpack(tmp_path / "a.tar.gz", tmp_path) == [tmp_path / "corpus"]
+    unpack(tmp_path / "a.tar.gz", tmp_path)
+    assert (tmp_path / "corpus" / "README").read_bytes() == b"read me"
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz", "w"])
@@ -235,15 +313,16 @@ def test_flipped_bits_in_an_archive_without_a_checksum_are_found(tmp_path):
 
 
 def test_every_published_archive_has_a_trusted_address_and_all_but_an4_a_checksum():
-    for archive in (*LIBRISPEECH.values(), LJSPEECH, AN4):
-        assert archive.url.startswith("https://") and archive.name.endswith((".tar.gz", ".tar.bz2"))
+    for archive in (*LIBRISPEECH.values(), LJSPEECH, TEDLIUM2, AN4):
+        assert archive.holds and archive.url.startswith("https://") and archive.name.endswith((".tar.gz", ".tar.bz2"))
         kind, _, digest = archive.checksum.partition(":")
         assert archive is AN4 or len(bytes.fromhex(digest)) == {"md5": 16, "sha256": 32}[kind]
-    assert len({archive.checksum for archive in LIBRISPEECH.values()}) == len(LIBRISPEECH)
+    published = (*LIBRISPEECH.values(), LJSPEECH, TEDLIUM2)
+    assert len({archive.checksum for archive in published}) == len({archive.holds for archive in published}) == 11
 
 
 def test_a_mirror_takes_the_place_of_openslr(server, tmp_path):
     root = server.url.rpartition("/")[0]
-    fetch_all([Archive(f"{OPENSLR}/12/corpus.tar.gz", MD5)], tmp_path, openslr=f"{root}/resources/")
+    fetch_all([Archive(f"{OPENSLR}/12/corpus.tar.gz", ("corpus",), MD5)], tmp_path, openslr=f"{root}/resources/")
     record = json.loads((tmp_path / ".corpus.tar.gz.unpacked").read_text())
-    assert record["url"] == f"{root}/resources/12/corpus.tar.gz" and record["made"] == ["corpus"]
+    assert record["url"] == f"{root}/resources/12/corpus.tar.gz" and record["holds"] == ["corpus"]

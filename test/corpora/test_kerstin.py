@@ -38,6 +38,11 @@ def test_german_letters_stay_letters(root, tmp_path):
     assert soundfile.info(sets["test"].wavs["kerstin-de_rhasspy-0003"]).samplerate == 16000
 
 
+def test_what_the_copy_lacks_is_said(root, tmp_path, caplog):
+    prepare_kerstin(tmp_path / "data", root=root)
+    assert f"kerstin: 4 of the 1,374 published utterances are in {root}; figures" in caplog.text
+
+
 def test_faults_are_named(root, tmp_path):
     table = root / "verified" / "metadata.csv"
     table.write_text(table.read_text() + "de_rhasspy-0009 no separator\n")

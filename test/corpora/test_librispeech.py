@@ -61,22 +61,41 @@ def test_a_second_run_does_nothing_until_the_corpus_changes(root, tmp_path):
     assert prepare(root, tmp_path / "data")
 
 
-def test_without_a_published_development_set_speakers_are_held_out_and_this_is_said(root, tmp_path, caplog):
+def test_no_other_speakers_take_the_place_of_a_development_set_that_is_not_there(root, tmp_path):
     for subset in ("dev-clean", "dev-other"):
         shutil.rmtree(root / subset)
-    prepare(root, tmp_path / "data")
-    assert "dev-clean and dev-other are not there, so dev is made of 1 speakers" in caplog.text
-    train, dev = (read_data_dir(tmp_path / "data" / name) for name in ("train_clean_100", "dev"))
-    assert len(train.texts) + len(dev.texts) == 5
-    assert not set(train.speakers.values()) & set(dev.speakers.values())
+    told = r"no dev-clean and no dev-other, which the set dev is made of.*--valid_set held_out takes some speakers"
+    with pytest.raises(DataError, match=told):
+        prepare(root, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+    assert prepare(root, tmp_path / "data", valid_set="held_out")
 
 
 def test_speakers_can_be_held_out_on_purpose(root, tmp_path, caplog):
+    caplog.set_level("INFO")
     prepare(root, tmp_path / "data", valid_set="held_out", test_sets=("held_out", "test_other"))
-    assert not [record for record in caplog.records if record.levelname != "INFO"]
-    assert len(read_data_dir(tmp_path / "data" / "held_out").speakers) >= 1
+    assert "held_out is made of 1 speakers" in caplog.text
+    train, held_out = (read_data_dir(tmp_path / "data" / name) for name in ("train_clean_100", "held_out"))
+    assert len(train.texts) + len(held_out.texts) == 5
+    assert not set(train.speakers.values()) & set(held_out.speakers.values())
+    assert not (tmp_path / "data" / "dev").exists()
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [{"test_sets": ("held_out",)}, {"train_set": "held_out"}, {"train_set": "held_out", "valid_set": "held_out"}],
+)
+def test_speakers_are_held_out_for_validation_alone(root, tmp_path, sets):
     with pytest.raises(ConfigError, match="held_out is for validation"):
-        prepare(root, tmp_path / "other", test_sets=("held_out",))
+        prepare(root, tmp_path / "data", **sets)
+
+
+def test_what_the_copy_lacks_of_the_chosen_subsets_is_said(root, tmp_path, caplog):
+    add_chapter(root, "test-clean", "61", "70968", ["HE"])
+    prepare(root, tmp_path / "data", valid_set="held_out")
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == 2 and all("published utterances are in" in each for each in warned)
+    assert warned[0].startswith("train-clean-100: 5 of the 28,539 ") and warned[1].startswith("test-other: 1 of the ")
 
 
 def test_half_of_a_development_set_is_an_incomplete_copy(root, tmp_path):

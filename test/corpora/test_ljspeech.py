@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from tokenchain_toolkit.bin.prepare_data import main
+from tokenchain_toolkit.corpora import utterances
 from tokenchain_toolkit.corpora.ljspeech import prepare_ljspeech
 from tokenchain_toolkit.data.kaldi import read_data_dir
 from tokenchain_toolkit.errors import DataError
@@ -38,6 +39,11 @@ def test_the_last_utterances_are_held_out_and_texts_are_lower_case_words(root, t
     assert {speaker for data in sets.values() for speaker in data.speakers.values()} == {"LJ"}
 
 
+def test_what_the_copy_lacks_is_said(root, tmp_path, caplog):
+    prepare_ljspeech(tmp_path / "data", root=root)
+    assert f"LJSpeech: 14 of the 13,100 published utterances are in {root}; figures" in caplog.text
+
+
 def test_audio_is_resampled_and_sounds_the_same(root, tmp_path):
     prepare_ljspeech(tmp_path / "data", root=root)
     for number, (utt_id, path) in enumerate(read_data_dir(tmp_path / "data" / "tr_no_dev").wavs.items()):
@@ -57,6 +63,35 @@ def test_a_second_run_does_nothing_and_a_killed_one_keeps_what_it_made(root, tmp
     assert prepare_ljspeech(tmp_path / "data", root=root)
     assert (audio / "eval1" / "LJ001-0013.wav").is_file()
     assert (audio / "eval1" / "LJ001-0012.wav").stat().st_mtime_ns == kept
+
+
+def test_a_first_run_that_is_killed_is_gone_on_with(root, tmp_path, monkeypatch):
+    resample_file, resampled = utterances._resample_file, []
+
+    def resample_until(stop):
+        def resample(source, target):
+            if source.stem == stop:
+                raise KeyboardInterrupt
+            resample_file(source, target)
+            resampled.append(source.stem)
+
+        monkeypatch.setattr(utterances, "_resample_file", resample)
+
+    resample_until("LJ001-0011")  # in dev: the training set is whole, and no table of dev and eval1 is there
+    with pytest.raises(KeyboardInterrupt):
+        prepare_ljspeech(tmp_path / "data", root=root, num_jobs=1)
+    assert resampled == [f"LJ001-{number:04d}" for number in range(11)]
+    resample_until(None)
+    assert prepare_ljspeech(tmp_path / "data", root=root, num_jobs=1)
+    assert resampled == [f"LJ001-{number:04d}" for number in range(14)]  # none of them twice
+    assert not prepare_ljspeech(tmp_path / "data", root=root)
+
+
+def test_a_lost_table_is_written_again(root, tmp_path):
+    prepare_ljspeech(tmp_path / "data", root=root)
+    (tmp_path / "data" / "dev" / "wav.scp").unlink()
+    assert prepare_ljspeech(tmp_path / "data", root=root)
+    assert len(read_data_dir(tmp_path / "data" / "dev").wavs) == 2
 
 
 @pytest.mark.parametrize(

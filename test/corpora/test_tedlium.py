@@ -74,6 +74,13 @@ def test_texts_speakers_and_samples_of_the_sets(release, tmp_path):
     assert all(validate_data_dir(tmp_path / "data" / name).ok for name in ("train", "dev", "test"))
 
 
+def test_talks_that_the_copy_lacks_are_counted(release, tmp_path, caplog):
+    prepare_tedlium2(tmp_path / "data", root=release)
+    for name, published in (("train", "1,495"), ("dev", "8"), ("test", "11")):
+        what = f"TED-LIUM 2 {name}: 1 of the {published} published talks are in {release / name}; figures"
+        assert what in caplog.text
+
+
 def test_what_is_left_out_is_listed(release, tmp_path):
     prepare_tedlium2(tmp_path / "data", root=release)
     skipped = (tmp_path / "data" / "train" / "skipped.tsv").read_text()

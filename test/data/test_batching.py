@@ -46,9 +46,11 @@ def test_batches_are_not_in_order_of_length():
     assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
 
 
+@pytest.mark.parametrize("speakers", [None, [*"abcdefgg"]])  # the latter's first six are cut into prompt and target
 @pytest.mark.parametrize(("num_devices", "num_passes"), [(2, 1), (1, 3), (2, 2)])
-def test_the_shares_make_up_the_batch_and_know_its_size(make_corpus, num_devices, num_passes):
-    dataset = TokenDataset(make_corpus(), DataConfig(), seed=0, epoch=0)
+def test_the_shares_make_up_the_batch_and_know_its_size(make_corpus, num_devices, num_passes, speakers):
+    lengths_of_prompts = DataConfig(min_prompt_frames=2, max_prompt_frames=9)
+    dataset = TokenDataset(make_corpus(speakers=speakers), lengths_of_prompts, seed=0, epoch=0)
     batches = [np.array([0, 3, 5, 1, 7]), np.array([2, 4, 6, 0])]
     settings = {"num_devices": num_devices, "num_passes": num_passes}
     devices = [list(BatchShares(dataset, batches, rank=rank, **settings)) for rank in range(num_devices)]
@@ -78,6 +80,30 @@ def test_no_share_is_empty(shares):
     lengths = np.append(LENGTHS, [1900, 1950, 2500])  # each fills a batch alone
     batches = make_batches(lengths, **BOUNDS, min_batch_size=shares, seed=0, epoch=0)
     assert min(map(len, batches)) >= shares and sum(map(len, batches)) == len(lengths)
+
+
+@pytest.mark.parametrize("epoch", range(6))
+def test_what_is_too_few_for_all_shares_joins_its_neighbour_and_nothing_else_moves(epoch):
+    one = as_lists(make_batches(LENGTHS, **BOUNDS, seed=0, epoch=epoch))
+    several = as_lists(make_batches(LENGTHS, **BOUNDS, min_batch_size=5, seed=0, epoch=epoch))
+    assert [batch for batch in several if batch in one] == [batch for batch in one if batch in several]
+    assert len(several) >= len(one) - 1 and sum(batch not in one for batch in several) == len(one) - len(several)
+
+
+def test_batches_do_not_depend_on_the_devices_that_share_them(make_corpus, caplog):
+    corpus = make_corpus()
+    data = TokenDataModule(
+        corpus, corpus, data=DataConfig(), training=TrainingConfig(batch_frames=100, min_batch_size=4)
+    )
+
+    def batches(world_size, epoch):
+        data.trainer = SimpleNamespace(current_epoch=epoch, global_rank=0, world_size=world_size)
+        return as_lists(data.train_dataloader().dataset.batches)
+
+    for epoch in range(5):
+        assert batches(1, epoch) == batches(2, epoch) == batches(4, epoch)
+    data.training.min_batch_size = 1
+    assert any(batches(1, epoch) != batches(4, epoch) for epoch in range(5))
 
 
 def test_a_device_takes_its_share_in_as_many_passes_as_it_needs():

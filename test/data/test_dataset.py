@@ -1,5 +1,7 @@
 """Datasets: prompts of the same speaker, reproducible; padding; utterances left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,43 @@ def test_a_prompt_is_of_another_utterance_of_the_same_speaker(make_corpus):
             (origin,) = find(corpus, example.prompt_codes_PQ, example.prompt_P)
             origins[index].add(origin)
     assert origins == {0: {2, 4}, 1: {1}, 2: {0, 4}, 3: {3}, 4: {0, 2}}
+
+
+@pytest.mark.parametrize("longest", [4, 8, 50])
+def test_the_only_utterance_of_a_speaker_is_cut_into_prompt_and_target(make_corpus, longest):
+    corpus, lengths = make_corpus(["abc", "bad", "d", "cab de"], speakers=["ann", "bob", "cy", "bob"]), {0: set()}
+    prompts = DataConfig(min_prompt_frames=2, max_prompt_frames=longest)
+    for epoch in range(30):
+        dataset, again = (TokenDataset(corpus, prompts, seed=0, epoch=epoch) for _ in range(2))
+        assert dataset.num_alone == 2
+        for index in (0, 2):
+            whole_T, example = corpus.dump.semantic_of(index), dataset[index]
+            assert np.array_equal(np.concatenate([example.prompt_P, example.semantic_T]), whole_T)
+            codes_TQ = np.concatenate([example.prompt_codes_PQ, example.codes_TQ])
+            assert np.array_equal(codes_TQ, corpus.dump.codes_of(index)) and example.prompt_id == example.utt_id
+            assert min(2, len(whole_T) // 2) <= len(example.prompt_P) <= min(longest, len(whole_T) // 2)
+            assert np.array_equal(again[index].prompt_P, example.prompt_P)
+            lengths.setdefault(index, set()).add(len(example.prompt_P))
+        assert len(dataset[1].semantic_T) == corpus.dump.lengths[1] and dataset[1].prompt_id == "utt3"
+        positions = np.array([0, 1, 2])
+        assert dataset.size_of(positions) == collate([dataset[index] for index in positions]).size
+    assert lengths[0] == set(range(2, min(longest, 9) + 1)), "the length is drawn anew every epoch"
+
+
+def test_without_codes_the_only_utterance_of_a_speaker_is_whole_and_has_no_prompt(make_corpus):
+    corpus = make_corpus(["abc", "bad", "cab de"], speakers=["ann", "bob", "bob"])
+    corpus.dump = replace(corpus.dump, codes=None)
+    dataset = TokenDataset(corpus, PROMPTS, seed=0, epoch=0)
+    assert len(dataset[0].prompt_P) == 0 and np.array_equal(dataset[0].semantic_T, corpus.dump.semantic_of(0))
+    assert dataset.size_of(np.arange(3)).num_frames == len(corpus.dump.semantic)
+    assert len(dataset[1].prompt_P) >= 2 and dataset[1].prompt_id == "utt2"
+
+
+def test_one_frame_alone_is_all_target(make_corpus):
+    corpus = make_corpus(["a"], speakers=["ann"])
+    corpus.dump = replace(corpus.dump, offsets=np.array([0, 1]))
+    example = TokenDataset(corpus, PROMPTS, seed=0, epoch=0)[0]
+    assert (len(example.prompt_P), len(example.semantic_T)) == (0, 1)
 
 
 def test_prompts_follow_from_seed_epoch_and_index(make_corpus):

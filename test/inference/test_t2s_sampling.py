@@ -332,7 +332,7 @@ def test_bad_draws_are_made_again_with_a_window_of_their_own(
         ({"temperature": -0.5}, "temperature=-0.5 must be positive"),
         ({"retries": -1}, "retries=-1 must be positive"),
         ({"retry_window": -1}, "retry_window=-1 must be positive"),
-        ({"top_p": 0.0}, "top_p=0.0"),
+        ({"top_p": 1.5}, "top_p=1.5"),
         ({"batch_size": 0}, "batch_size"),
         ({"length_tolerance": 1.0}, "length_tolerance=1.0"),
     ],

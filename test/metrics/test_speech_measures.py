@@ -14,6 +14,7 @@ from tokenchain_toolkit.bin import measure_speech as command
 from tokenchain_toolkit.data.kaldi import read_data_dir, read_table, write_data_dir, write_table
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.metrics import recognisers, speech_measures
+from tokenchain_toolkit.metrics.measure_changes import MEASURES_FILE, MeasuredBaseline, changes_from
 from tokenchain_toolkit.metrics.measured_audio import Speech
 from tokenchain_toolkit.metrics.measurement import Measurement
 from tokenchain_toolkit.metrics.mel_cepstral_distance import (
@@ -29,7 +30,7 @@ from tokenchain_toolkit.metrics.recognised_words import measure_words
 from tokenchain_toolkit.metrics.score_rows import read_score_rows
 from tokenchain_toolkit.metrics.speaker_similarity import VoicePrints, measure_similarity
 from tokenchain_toolkit.metrics.voices import Voices, choose_voices
-from tokenchain_toolkit.report.results import collect_rows
+from tokenchain_toolkit.report.results import collect_rows, comparisons
 
 RATE = 16000
 SILENT, EMPTY, SHORT = "b-2", "b-3", "c-1"
@@ -234,7 +235,7 @@ def test_pesq_and_stoi_need_the_same_timing(corpus, tmp_path):
 def test_pesq_and_stoi_leave_out_what_is_as_long_but_has_another_timing(corpus, tmp_path, voice):
     needs("pesq", "pystoi", "pyworld")
     speech, paths = speech_of(corpus, "data/test"), {}
-    for name, formants in (("ab", (500, 1500)), ("ba", (1500, 500))):
+    for name, formants in (("ab", (500, 1500, 1500)), ("ba", (500, 500, 1500))):
         paths[name] = str(tmp_path / f"{name}.wav")
         soundfile.write(paths[name], np.concatenate([voice(120, formant=each) for each in formants]), RATE)
     natural = replace(speech.natural, wavs={**speech.natural.wavs, "a-0": paths["ab"], "a-1": paths["ab"]})
@@ -267,11 +268,83 @@ def test_the_command_writes_rows_for_the_report_and_every_utterance(corpus, mode
     measures = json.loads((out / "measures.json").read_text())["measures"]
     assert measures["whisper_wer"]["settings"]["normaliser"] == "words"
     assert measures["wavlm_similarity"]["settings"]["own_speaker"] == "prompt"
-    assert len(measures["wavlm_similarity"]["per_utterance"]) == 9
+    assert len(measures["wavlm_similarity"]["per_utterance"]) == 6  # of twelve, three cannot be heard
+    assert {"a-0", "b-0", "c-0"} < set(measures["wavlm_similarity"]["left_out"])  # and three are their own prompts
     assert set(measures["mel_cepstral_distance"]["left_out"]) == {SILENT, EMPTY, SHORT}
     assert "3 of 12 utterances could not be judged" in caplog.text
     caplog.clear()
     assert measure(corpus, out, *options) == 0 and "is up to date" in caplog.text
+
+
+def measurement(metric, values, *, settings=None, weights=None, left_out=()):
+    found = Measurement(metric, settings or {"model": "m"}, left_out=dict.fromkeys(left_out, "is silent"))
+    for number, value in enumerate(values):
+        weight = weights[number] if weights else 1.0
+        found.add(f"u{number:02d}", value * weight, weight)
+    return found
+
+
+def changes(ours, theirs):
+    """Changes of one measurement from another one that was written and read."""
+    read = Measurement.from_json(theirs.metric, json.loads(json.dumps(theirs.as_json())))
+    return changes_from(MeasuredBaseline(Path("b.json"), "b", {theirs.metric: read}), [ours])
+
+
+def test_a_change_is_relative_to_the_baseline_and_paired_by_utterance():
+    random = np.random.default_rng(0)
+    values, weights = random.random(40), [float(words) for words in random.integers(1, 9, 40)]
+    before = measurement("whisper_wer", values, weights=weights)
+    (same,) = changes(before, before)
+    assert (same.interval.value, same.interval.ci_low, same.interval.ci_high) == (0, 0, 0) and same.num_utts == 40
+    (lower,) = changes(measurement("whisper_wer", 0.75 * values, weights=weights), before)
+    assert lower.interval.value == pytest.approx(-0.25) and lower.interval.ci_high < -0.15
+    # What differs from utterance to utterance far more than the systems do is no doubt about their difference.
+    assert lower.interval.ci_low > -0.35
+    (shared,) = changes(measurement("dnsmos", [1.0, 2.0]), measurement("dnsmos", [1.0, 1.0, 9.0], left_out=["u03"]))
+    assert shared.num_utts == 2 and shared.interval.value == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        (
+            measurement("whisper_wer", [0.5], settings={"model": "n"}),
+            "(model: n against m); measure both with the same",
+        ),
+        (measurement("whisper_wer", [0.5], weights=[3.0]), "other transcripts"),
+        (measurement("whisper_wer", [0.0]), "a relative change has no meaning"),
+        (measurement("whisper_wer", [], left_out=["u00"]), "no utterance could be judged in both"),
+        (measurement("parrot_wer", [0.5]), "it was not measured there"),
+    ],
+)
+def test_what_cannot_be_compared_has_no_change_and_is_named(theirs, said, caplog):
+    assert changes(measurement("whisper_wer", [0.5]), theirs) == [] and said in caplog.text
+
+
+def test_the_command_compares_with_a_baseline_of_the_same_utterances(corpus, models, tmp_path, caplog):
+    options = ["--measures", "similarity", "wer", "--encoder", models / "xvector", "--recogniser", models / "whisper"]
+    natural, ours = tmp_path / "exp" / "natural" / "measures_test", tmp_path / "exp" / "s2a" / "measures_test"
+    assert measure(corpus, natural, *options, "--experiment", "natural", wavs="data/test") == 0
+    assert measure(corpus, ours, *options, "--baseline", natural) == 0
+    rows = collect_rows(tmp_path / "exp")
+    rates = {(row.experiment, row.metric): row for row in rows}
+    compared = {each.metric: each for each in comparisons(rows)}
+    assert compared.keys() == {"whisper_wer", "wavlm_similarity"}
+    words, voices = (compared[metric].change for metric in ("whisper_wer", "wavlm_similarity"))
+    assert (words.experiment, words.baseline, words.n, voices.n) == ("s2a", "natural", 12, 9)
+    ratio = rates["s2a", "whisper_wer"].value / rates["natural", "whisper_wer"].value
+    assert words.value == pytest.approx(ratio - 1) and words.ci_low <= words.value <= words.ci_high
+    # The nine that can be judged are the same recordings.
+    assert (voices.value, voices.ci_low, voices.ci_high) == (0, 0, 0)
+    assert measure(corpus, ours, *options, "--baseline", ours) == 1 and "is --out itself" in caplog.text
+    found = json.loads((natural / MEASURES_FILE).read_text())
+    for measured in found["measures"].values():
+        measured["per_utterance"].pop("a-1", None)
+    (natural / MEASURES_FILE).write_text(json.dumps(found))
+    assert measure(corpus, ours, *options, "--baseline", natural) == 1
+    assert "1 utterances are not in both, first a-1" in caplog.text
+    (natural / MEASURES_FILE).write_text(json.dumps({"measures": found["measures"]}))
+    assert measure(corpus, ours, *options, "--baseline", natural) == 1 and "lacks 'experiment'" in caplog.text
 
 
 @pytest.mark.parametrize(

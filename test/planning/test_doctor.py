@@ -172,6 +172,15 @@ def test_the_tokenizer_is_the_one_that_run_sh_names(filled):
     assert status == 1 and checks["data/train"] == checks["CTC on train"] == "fail"
 
 
+def test_other_folders_are_looked_at_when_they_are_named(filled):
+    for name in ("data", "dump"):
+        (filled / name).rename(filled / f"{name}_tiny")
+    assert diagnose("--seconds", "0")[1]["data"] == "warn"
+    _, checks, found = diagnose("--seconds", "0", "--data", "data_tiny", "--dump", "dump_tiny")
+    assert checks["data_tiny/train"] == checks["CTC on train"] == "ok"
+    assert found["ctc"][0]["basis"] == "tokens, units of data_tiny/token_list/mfcc"
+
+
 def test_a_set_that_is_not_there_is_named(filled, capsys):
     status, checks, _ = diagnose("--seconds", "0.1", "--train_set", "more")
     assert status == 1 and checks["data"] == "fail" and "holds no set more; it has train" in capsys.readouterr().out

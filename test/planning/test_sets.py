@@ -27,22 +27,22 @@ def data(tmp_path):
 def test_hours_come_from_the_headers_of_audio(data):
     (facts,) = read_sets(data, None)
     assert facts.num_utts == 10 and facts.hours == pytest.approx(10 / 3600) and not facts.is_sampled
-    found = describe_set(facts)
+    found = describe_set(facts, data)
     assert found.status == OK and "10 utterances" in found.found
-    assert describe_set(facts, role="test").found == f"{found.found}; test"
+    assert describe_set(facts, data, role="test").found == f"{found.found}; test"
 
 
 def test_large_sets_are_sampled(data, monkeypatch):
     monkeypatch.setattr(sets, "SAMPLED_FILES", 5)
     (facts,) = read_sets(data, None)
     assert facts.is_sampled and len(facts.seconds) == 5 and len(facts.all_seconds()) == 10
-    assert facts.hours == pytest.approx(10 / 3600) and "by 5 of its files" in describe_set(facts).found
+    assert facts.hours == pytest.approx(10 / 3600) and "by 5 of its files" in describe_set(facts, data).found
 
 
 def test_audio_that_cannot_be_read_fails(data):
     (data.parent / "3.wav").write_bytes(b"no audio")
     (facts,) = read_sets(data, None)
-    found = describe_set(facts)
+    found = describe_set(facts, data)
     assert found.status == FAIL and "ann-3" in found.found
 
 

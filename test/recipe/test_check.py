@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from tokenchain_toolkit.bin.check_recipe import main
 from tokenchain_toolkit.recipe.check import check_recipe
@@ -56,6 +58,22 @@ def test_characters_that_the_text_units_are_told_to_have(new_recipe, shown, edit
     edit(new_recipe / "data" / "test" / "text", "a cab", "a 3")
     assert shown()[0] == 1
     edit(new_recipe / "conf" / "bpe.yaml", "model_type: char", 'model_type: char\nrequired_characters: "3"')
+    assert shown()[0] == 0
+
+
+def test_thresholds_are_those_that_the_recipe_gives_to_validate(new_recipe, shown, edit):
+    soundfile.write(new_recipe / "data" / "wav" / "cy-test-0.wav", np.full(800, 0.1), 8000)
+    status, lines = shown()
+    assert status == 1 and any("has 8000 Hz" in line and "--validate_args of run.sh" in line for line in lines)
+    edit(
+        new_recipe / "run.sh",
+        '--test_sets "test"',
+        '--test_sets "test" --validate_args "--allow_resample --min_seconds 0.15"',
+    )
+    status, lines = shown()
+    (problem,) = [line for line in lines if "problem: " in line]
+    assert status == 1 and "cy-test-0.wav is shorter than 0.15 s (0.10 s)" in problem
+    edit(new_recipe / "run.sh", "--min_seconds 0.15", "--min_seconds 0.05")
     assert shown()[0] == 0
 
 

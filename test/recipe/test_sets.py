@@ -69,6 +69,16 @@ def test_an_utterance_in_training_and_test(new_recipe):
     assert "data/test has 1 speakers of data/train: ann; fine if this is meant" in warnings[0]
 
 
+def test_an_utterance_in_validation_and_test_is_allowed_and_said(new_recipe):
+    for name in ("wav.scp", "text", "utt2spk"):
+        path = new_recipe / "data" / "test" / name
+        path.write_text((new_recipe / "data" / "valid" / name).read_text() + path.read_text())
+    problems, (warning,) = findings(new_recipe)
+    assert not problems
+    assert "data/test (test) and data/valid (validation) share 2 utterances: bob-valid-0, bob-valid-1" in warning
+    assert "models are chosen by them, so the figures of data/test are no test on unseen speech" in warning
+
+
 def test_a_recording_under_two_names(new_recipe, edit):
     other = str(new_recipe / "data" / "wav" / "ann-train-1.wav")
     edit(new_recipe / "data" / "valid" / "wav.scp", str(new_recipe / "data" / "wav" / "bob-valid-0.wav"), other)

@@ -84,7 +84,7 @@ def test_every_rung_and_what_it_costs_stand_in_the_tables(with_ladder):
     assert "+30.0 [+25.0, +35.0], worse" in costs and "-0.30 [-0.35, -0.25], worse" in costs
     assert costs.count("worse") == 2 and "+30.0 [+25.0, +35.0], better" in costs and "no difference seen" in costs
     assert "- WER: model of wer (weights sha256 01234567…)." in markdown
-    assert "- Resemblyzer-WER: whisper (sample rate 16000, normaliser words)" in markdown
+    assert "- Resemblyzer-WER: whisper (normaliser words, sample rate 16000)" in markdown
     assert "- DNSMOS: without 1 utterances" in markdown and "the first is u3 (codec: it is silent)." in markdown
     assert "| read | chain_st_argmax | 12 | 25.0 [0.0, 50.0] |" in markdown and "| 5 | 7 | 2 |" in markdown
 

@@ -12,6 +12,7 @@ from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows
 from tokenchain_toolkit.report.audio import read_players, spread
 from tokenchain_toolkit.report.curves import read_curves
 from tokenchain_toolkit.report.facts import read_skipped
+from tokenchain_toolkit.report.interval_plot import draw_changes
 from tokenchain_toolkit.report.paper import CLAIMS, claims_beside_ours
 from tokenchain_toolkit.report.results import (
     Comparison,
@@ -105,6 +106,16 @@ def test_a_score_file_with_other_fields_is_refused(tmp_path):
 def test_the_verdict_follows_the_interval(low, high, verdict):
     change = replace(ROW, metric="wer_change", value=(low + high) / 2, ci_low=low, ci_high=high, baseline="chain_b")
     assert Comparison(change, None, ROW).verdict == verdict
+    opposite = {"better": "worse", "worse": "better"}.get(verdict, verdict)
+    assert Comparison(replace(change, metric="wavlm_similarity_change"), None, ROW).verdict == opposite
+
+
+def test_only_error_rates_are_drawn_where_left_is_better():
+    change = replace(ROW, metric="wer_change", baseline="chain_b")
+    similarity = Comparison(replace(change, metric="wavlm_similarity_change"), None, ROW)
+    assert draw_changes([similarity]) == ""
+    drawn = draw_changes([similarity, Comparison(change, None, ROW)])
+    assert "WER" in drawn and "Similarity" not in drawn
 
 
 def test_a_comparison_at_other_epochs_says_so():

@@ -1,18 +1,24 @@
 """The paper's tables: cells from results and studies, marks by intervals, commands for what is missing."""
 
+import os
+import shlex
+import shutil
+import subprocess
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from tokenchain_toolkit.bin import make_tables
+from tokenchain_toolkit.bin import make_tables, measure_speech, score
 from tokenchain_toolkit.config.grid import StudyConfig
 from tokenchain_toolkit.config.load import load_config
-from tokenchain_toolkit.config.tables import TablesConfig, check_tables
+from tokenchain_toolkit.config.tables import SIGNS, TablesConfig, check_tables
 from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.files import read_json, write_json, write_text
+from tokenchain_toolkit.metrics.measure_changes import COMPARED
 from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows, write_score_rows
 from tokenchain_toolkit.report.grid_results import measure_grids
 from tokenchain_toolkit.report.tables import PAPER_TABLES, build_tables
@@ -93,7 +99,12 @@ def study(tmp_path):
         ((-0.1, -0.2, 0.0), "lower", "open"),
         ((0.1, 0.01, 0.2), "lower", "✗"),
         ((0.1, 0.01, 0.2), "earlier", "✓"),
-        ((0.1, 0.01, 0.2), "stable", "open"),
+        ((0.1, 0.01, 0.2), "no_higher", "✗"),
+        ((-0.1, -0.2, -0.01), "no_higher", "✓"),
+        ((0.0, -0.1, 0.1), "no_higher", "no change seen"),
+        ((0.1, 0.01, 0.2), "no_lower", "✓"),
+        ((-0.1, -0.2, -0.01), "no_lower", "✗"),
+        ((0.0, -0.1, 0.0), "no_lower", "no change seen"),
     ],
 )
 def test_the_mark_says_on_which_side_of_zero_the_interval_lies(fill, write_results, change, sign, mark):
@@ -103,9 +114,10 @@ def test_the_mark_says_on_which_side_of_zero_the_interval_lies(fill, write_resul
     assert row.cell.basis == "3 epochs, 50 utterances" and not row.missing
 
 
-def test_rates_that_were_not_compared_by_utterance_decide_nothing(fill, write_results):
+@pytest.mark.parametrize("sign", SIGNS)
+def test_rates_that_were_not_compared_by_utterance_decide_nothing(fill, write_results, sign):
     write_results(None, metric="whisper_wer")
-    (row,) = fill(scored(set="test", metric="whisper_wer"))
+    (row,) = fill({**scored(set="test", metric="whisper_wer"), "sign": sign})
     assert row.change == "-10.0 %, no interval" and row.mark == "open"
 
 
@@ -184,7 +196,7 @@ def test_labels_of_several_arms_are_refused(fill, study):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sign": "better"}, "sign=better; choose one of lower, earlier, stable"),
+        ({"sign": "better"}, "sign=better; choose one of lower, earlier, no_higher, no_lower"),
         ({"fill": "magic"}, "fill=magic; commands has run, study"),
         ({"studied": {"grid": "g", "set": "s"}}, "either scored or studied"),
         ({"claims": "5"}, "claims"),
@@ -229,3 +241,69 @@ def test_the_studies_have_the_arms_that_the_papers_tables_name(recipe):
         for labels in filter(None, (source.arm, source.against)):
             arms = {cell.name.rpartition("/")[0] for cell in tested if labels.items() <= cell.labels.items()}
             assert len(arms) == 1, (source.grid, labels, arms)
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """A function that gives the words of every command of the toolkit that a fill command would run in a recipe."""
+    tree = tmp_path_factory.mktemp("tree")
+    made = shutil.ignore_patterns("data", "dump", "exp", "exp_tiny", "downloads")
+    shutil.copytree(EGS2, tree / "egs2", symlinks=True, ignore=made)
+    # Neither an installation nor a measurement: the first does nothing, the second shows its words as a dry run does.
+    stand_ins = {"tools/install.sh": "", "bin/python3": "[[ $1 == -c ]] || { printf '%q ' python3 \"$@\"; echo; }\n"}
+    for path, text in stand_ins.items():
+        write_text(tree / path, f"#!/usr/bin/env bash\n{text}")
+        (tree / path).chmod(0o755)
+    environment = {**os.environ, "VENV": str(tree)}
+
+    @cache
+    def run(recipe, command):
+        script = f"set -eu\n{command.replace('./run.sh', './run.sh --dry_run')}"
+        folder = tree / "egs2" / recipe / "tokenchain1"
+        done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return [shlex.split(line) for line in done.stdout.splitlines() if line.startswith("python3 ")]
+
+    return run
+
+
+def compares(words, row):
+    """Whether a command writes the change of a row, with its interval."""
+    source, command = row.scored, words[2].rpartition(".")[2]
+    if command == "score":
+        options = score.get_parser().parse_args(words[3:])
+        metrics = [options.metric_name] if options.metric_name else options.metric
+        named = (options.experiment, options.set_name)
+        baselines = {path.parent.parent.name for path in options.baseline}
+    elif command == "measure_speech":
+        options = measure_speech.get_parser().parse_args(words[3:])
+        models = {"wer": options.recogniser, "similarity": options.encoder}
+        family, _, kind = source.metric.rpartition("_")
+        metrics = (
+            [source.metric] if kind in {*COMPARED} & {*options.measures} and family in models.get(kind, "") else []
+        )
+        named = (options.wavs.parent.name, options.reference.name)
+        baselines = {options.baseline.parent.name} if options.baseline else set()
+    else:
+        return False
+    return named == (source.experiment, source.set) and source.metric in metrics and source.baseline in baselines
+
+
+def test_what_fills_a_row_says_how_sure_it_is(shown):
+    """Every row has a mark that can become a tick or a cross: its command compares utterance by utterance."""
+    config = load_config(TablesConfig, PAPER_TABLES)
+    for row in (row for table in config.tables for row in table.rows):
+        assert row.sign in SIGNS
+        if row.scored is None:  # changes of studies always have an interval, and the next test finds their runs
+            assert row.recipe in STUDIES, row.what
+            continue
+        assert any(compares(words, row) for words in shown(row.recipe, config.commands[row.fill])), row.what
+
+
+def test_speech_is_measured_before_it_is_compared_with(shown):
+    commands = shown("librispeech_100", load_config(TablesConfig, PAPER_TABLES).commands["whisper"])
+    measured = [words for words in commands if words[2].endswith("measure_speech")]
+    baseline, chain = (measure_speech.get_parser().parse_args(words[3:]) for words in measured)
+    assert chain.baseline == baseline.out and baseline.baseline is None
+    synthesized = {words[words.index("--max_utts") + 1] for words in commands if "--max_utts" in words}
+    assert len(synthesized) == 1 and int(synthesized.pop()) > 1000

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from tokenchain_toolkit.bin import train_asr, train_chain, train_s2a, train_t2s
+from tokenchain_toolkit.data.kaldi import read_data_dir, write_data_dir
 from tokenchain_toolkit.data.manifest import read_manifest
 from tokenchain_toolkit.inference.model_folder import load_model
 
@@ -202,3 +203,19 @@ def test_speech_and_text_alone_that_are_not_there_are_named(
     arguments = recipe.arguments(tmp_path / "chain", *SHORT, with_text=False, **models)
     assert train_chain.main([*arguments, *extra]) == 1
     assert message in caplog.text
+
+
+def test_utterances_that_are_the_only_ones_of_their_speakers_are_counted(recipe, manifest, tmp_path, caplog):
+    added = recipe.add_set("alone_", ["abc", "bad", "cab de", "ea"], manifest=manifest)
+    data = read_data_dir(added["train_data"])
+    speakers = dict(zip(data.texts, ("ann", "bob", "ann", "cy"), strict=True))
+    write_data_dir(added["train_data"], wavs=data.wavs, texts=data.texts, speakers=speakers)
+    prompts = ["data.min_prompt_frames=2", "data.max_prompt_frames=5"]
+    for command, with_text, said in ((train_s2a, False, "is cut into its prompt"), (train_t2s, True, "go without a")):
+        caplog.clear()
+        out = tmp_path / command.__name__
+        assert command.main(recipe.arguments(out, *TINY_T2S, *prompts, with_text=with_text, **added)) == 0
+        assert "2 of 4 training utterances (50.0 %) are the only ones" in caplog.text and said in caplog.text
+    caplog.clear()
+    assert train_s2a.main(recipe.arguments(tmp_path / "two", *TINY_T2S, *prompts, with_text=False)) == 0
+    assert "the only ones of their speakers" not in caplog.text

@@ -10,8 +10,9 @@ from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, Tokeniz
 from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.tokenizers import head_training
+from tokenchain_toolkit.tokenizers.codec import HEAD
 from tokenchain_toolkit.tokenizers.head_training import HeadExample, train_head
-from tokenchain_toolkit.tokenizers.spectral_rvq import HEAD, SpectralRvq, load_spectral_rvq, new_head, save_head
+from tokenchain_toolkit.tokenizers.spectral_rvq import SpectralRvq, load_spectral_rvq, new_head, save_head
 
 CONFIG = HeadConfig(steps=120, hidden_dim=32, num_layers=2, batch_size=4, segment_frames=20, lr=5e-3)
 
@@ -70,6 +71,37 @@ def test_a_killed_training_equals_a_whole_one(codec, examples, tmp_path, monkeyp
     train_head(resumed, examples, config=config, checkpoint=tmp_path / "part")
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], tensor, msg=name)
+
+
+@pytest.mark.parametrize("long_ones", [1, 30])
+def test_a_few_long_utterances_are_not_all_it_learns_from(codec, tmp_path, caplog, monkeypatch, long_ones):
+    random, used = np.random.default_rng(0), []
+    lengths = [*random.integers(5, 16, 40), *[30] * long_ones, 2]
+    examples = [
+        HeadExample(np.full((length, 40), number, np.float32), random.normal(size=length * 320).astype(np.float32))
+        for number, length in enumerate(lengths)
+    ]
+    take_step = head_training.take_step
+
+    def recorded(head, optimizer, usable, *, frames, step, config):
+        used.append((len(usable), frames))
+        return take_step(head, optimizer, usable, frames=frames, step=step, config=config)
+
+    monkeypatch.setattr(head_training, "take_step", recorded)
+    train_head(
+        new_head(CONFIG, codec.settings), examples, config=replace(CONFIG, steps=1), checkpoint=tmp_path / "part"
+    )
+    [(usable, frames)] = used
+    assert usable == sum(length >= frames for length in lengths) >= 0.9 * len(lengths)
+    assert sum(length > frames for length in lengths) < 0.9 * len(lengths), "no longer one would do"
+    assert f"segments of {frames} frames, not codec.head.segment_frames=20" in caplog.text
+
+
+def test_segments_are_as_long_as_asked_for_where_nearly_all_utterances_are(codec, examples, caplog):
+    assert head_training._segment_length(examples, CONFIG) == 20 and not caplog.text
+    short = HeadExample(examples[0].log_mel_TM[:3], examples[0].samples_N[:960])
+    assert head_training._segment_length([*examples, *examples, short], CONFIG) == 20
+    assert head_training._segment_length([short], CONFIG) == 3
 
 
 def test_decoding_goes_through_it(codec, examples, tmp_path):

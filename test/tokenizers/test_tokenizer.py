@@ -1,16 +1,19 @@
 """The whole tokenizer: frames agree, tokens do not depend on the batch, weights match the manifest."""
 
 import shutil
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from tokenchain_toolkit.bin import learn_tokenizer as command
-from tokenchain_toolkit.config.tokenizer import CodecConfig, KmeansConfig, SemanticConfig, TokenizerConfig
+from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, KmeansConfig, SemanticConfig, TokenizerConfig
 from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.data.kaldi import write_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.errors import DataError, TokenizerMismatchError
+from tokenchain_toolkit.files import read_json
+from tokenchain_toolkit.tokenizers import learning
 from tokenchain_toolkit.tokenizers.kmeans import KmeansLearner
 from tokenchain_toolkit.tokenizers.learning import learn_tokenizer
 from tokenchain_toolkit.tokenizers.tokenizer import KmeansTokens, Tokenizer, load_tokenizer
@@ -142,6 +145,23 @@ def test_learning_in_blocks_goes_on_after_a_kill(wavs, tmp_path, monkeypatch):
     assert blocks[3] == blocks[2] and len(blocks) == len(wavs) + 1 + 2
     names = ("kmeans.safetensors", "learning.json")
     assert all((tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes() for name in names)
+
+
+def test_what_is_known_of_k_means_outlives_a_kill_in_the_codec(wavs, tmp_path, monkeypatch):
+    head = HeadConfig(steps=2, hidden_dim=8, num_layers=1, batch_size=2)
+    codec = CodecConfig(num_mels=40, num_quantizers=2, codebook_size=8, iterations=2, head=head)
+    config = TokenizerConfig(semantic=SemanticConfig(kmeans=KmeansConfig(num_clusters=6, iterations=3)), codec=codec)
+    learn_tokenizer(config, wavs, tmp_path / "whole")
+    with monkeypatch.context() as killer:
+        killer.setattr(learning, "train_head", mock.Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            learn_tokenizer(config, wavs, tmp_path / "killed")
+    learn_tokenizer(config, wavs, tmp_path / "killed")
+    assert "seed_stability" in read_json(tmp_path / "whole" / "learning.json")
+    files = {
+        name: {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("whole", "killed")
+    }
+    assert files["whole"] == files["killed"]
 
 
 def test_the_command_learns_once_and_without_a_codec_if_asked(wavs, tmp_path, caplog):

@@ -64,7 +64,7 @@ def train_stage(
         sets: The sets, if they are more than ``training_parser`` asks for.
     """
     from tokenchain_toolkit.config.load import config_dict, load_config
-    from tokenchain_toolkit.config.training import WHERE_IT_RUNS
+    from tokenchain_toolkit.config.training import what_is_trained
     from tokenchain_toolkit.data.stamp import StageStamp
     from tokenchain_toolkit.tasks.training_sets import SetFolders, TrainingSets
 
@@ -72,8 +72,7 @@ def train_stage(
     if sets is None:
         valid = SetFolders(data=arguments.valid_data, dump=arguments.valid_dump)
         sets = TrainingSets(train=sets_named(arguments, "train"), valid=valid)
-    settings = config_dict(config)
-    settings["training"] = {name: value for name, value in settings["training"].items() if name not in WHERE_IT_RUNS}
+    settings = what_is_trained(config_dict(config))
     stamp = StageStamp(arguments.out, inputs=[*sets.inputs(), *inputs(config)], config=settings)
     rank = process_rank()
     if not stamp.begin_on_rank(rank, overwrite=arguments.overwrite):

@@ -30,44 +30,49 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.data.kaldi import read_table
     from tokenchain_toolkit.data.stamp import make_output
     from tokenchain_toolkit.inference.speaking import SpeechParts, convert_voices
+    from tokenchain_toolkit.inference.spoken_inputs import recording_rows
+    from tokenchain_toolkit.tokenizers.codec import decoding_inputs
 
     decoding = load_config(S2ADecodingConfig, arguments.config, arguments.overrides)
     wavs = read_table(arguments.wavs) if arguments.wavs else _by_name(arguments.wav)
     prompts = wavs
     if arguments.prompt or arguments.prompts:
         prompts = read_table(arguments.prompts) if arguments.prompts else dict.fromkeys(wavs, str(arguments.prompt))
-    inputs = [arguments.tokenizer / "manifest.json", arguments.s2a / "model.safetensors"]
-    inputs += [Path(path) for path in dict.fromkeys([*wavs.values(), *prompts.values()])]
+    inputs = [*decoding_inputs(arguments.tokenizer), arguments.s2a / "model.safetensors"]
+    rows = recording_rows(wavs, prompts, tokenizer=arguments.tokenizer)
+    inputs += [Path(path) for path in dict.fromkeys(path for row in rows for path in row[1:])]
     make_output(
         arguments.out,
         lambda: convert_voices(
             SpeechParts(tokenizer=arguments.tokenizer, s2a=arguments.s2a),
-            wavs,
-            prompts,
+            rows,
             arguments.out,
             decoding=decoding,
             workers=workers_from(arguments),
             device=arguments.device,
         ),
         inputs=inputs,
-        config={"wavs": wavs, "prompts": prompts, **config_dict(decoding)},
+        config={"rows": rows, **config_dict(decoding)},
         overwrite=arguments.overwrite,
     )
 
 
 def _by_name(paths: list[Path]) -> dict[str, str]:
-    """Recordings by the names of their files.
+    """Recordings by the names of their files, with a sign for what a name cannot hold.
 
     Raises:
         ConfigError: Two files have the same name.
     """
     from tokenchain_toolkit.errors import ConfigError
+    from tokenchain_toolkit.inference.spoken_inputs import clean_name
 
-    names = [path.stem for path in paths]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"--wav: two files are called {twice}; give a table by --wavs, which names utterances")
-    return {path.stem: str(path) for path in paths}
+    named: dict[str, str] = {}
+    for path in paths:
+        name = clean_name(path)
+        if name in named:
+            raise ConfigError(f"--wav: two files are called {name}; give a table by --wavs, which names utterances")
+        named[name] = str(path)
+    return named
 
 
 def main(argv: Sequence[str] | None = None) -> int:

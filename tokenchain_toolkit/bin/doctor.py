@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenchain_toolkit.bin._cli import run_command
 
 FIGURES, PROBES = ("ctc", "steps", "decodings", "stages"), ("extraction", "head", "vocoding")
-RUN_OPTIONS = ("conf", "train_set", "valid_set", "test_sets", "tag", "device")
+RUN_OPTIONS = ("conf", "data", "dump", "train_set", "valid_set", "test_sets", "tag", "device")
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -18,7 +18,7 @@ def get_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=30.0, help="time of the probe; 0 leaves the estimates out")
-    parser.add_argument("--hours", type=float, help="hours of training speech to reckon with while there is no data/")
+    parser.add_argument("--hours", type=float, help="hours of training speech to reckon with while there is no data")
     for name in RUN_OPTIONS:
         parser.add_argument(f"--{name}", default="", help="passed on to run.sh; what that says itself if not given")
     parser.add_argument("--chains", nargs="+", default=[], help="the same, names in one list")

@@ -42,6 +42,12 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--experiment", help="name in the results; by default that of exp/<experiment>/synth_<set>")
     parser.add_argument("--model", default="s2a", help="kind of model: s2a, codec, chain, natural")
     parser.add_argument("--trained", type=Path, help="model folder, which says how many epochs it was trained for")
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        help="--out of the same measures of another experiment on the same utterances: word errors, similarity and "
+        "DNSMOS are compared with it, utterance by utterance",
+    )
     parser.add_argument("--device", default="cpu", help="torch device of encoder and recogniser, such as cuda")
     parser.add_argument("--out", type=Path, required=True, help="folder for score.json and measures.json")
     return parser
@@ -52,13 +58,16 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.data.stamp import data_inputs, make_output
     from tokenchain_toolkit.errors import ConfigError
     from tokenchain_toolkit.files import read_json
+    from tokenchain_toolkit.metrics.measure_changes import MEASURES_FILE
     from tokenchain_toolkit.metrics.speech_measures import MeasureRequest, measure_speech
     from tokenchain_toolkit.report.provenance import package_commit
-    from tokenchain_toolkit.report.results import format_rate
+    from tokenchain_toolkit.report.results import format_change, format_rate
 
     folder = arguments.wavs.resolve()
     if not arguments.experiment and not folder.name.startswith("synth_"):
         raise ConfigError(f"--wavs {arguments.wavs} is no exp/<experiment>/synth_<set>; name it by --experiment")
+    if arguments.baseline and arguments.baseline.resolve() == arguments.out.resolve():
+        raise ConfigError(f"--baseline {arguments.baseline} is --out itself; name the folder of another experiment")
     request = MeasureRequest(
         wavs=arguments.wavs,
         reference=arguments.reference,
@@ -73,17 +82,20 @@ def run(arguments: argparse.Namespace) -> None:
         experiment=arguments.experiment or folder.parent.name,
         model=arguments.model,
         epoch=read_json(arguments.trained / "model.json")["epoch"] if arguments.trained else None,
+        baseline=arguments.baseline,
         command=shlex.join(["python", "-m", "tokenchain_toolkit.bin.measure_speech", *sys.argv[1:]]),
         commit=package_commit(),
         output=arguments.out,
     )
     inputs = data_inputs(arguments.wavs, "wav.scp") + data_inputs(arguments.reference, "wav.scp", "text", "utt2spk")
     inputs += [arguments.prompts] if arguments.prompts else []
+    inputs += [arguments.baseline / MEASURES_FILE] if arguments.baseline else []
     names = ("measures", "encoder", "recogniser", "normaliser", "language", "set_name", "experiment", "model", "epoch")
 
     def work() -> None:
         for row in measure_speech(request):
-            LOG.info("%s %s %s: %s, %d utterances", row.set, row.metric, row.experiment, format_rate(row), row.n)
+            figure = format_change(row) if row.baseline else format_rate(row)
+            LOG.info("%s %s %s: %s, %d utterances", row.set, row.metric, row.experiment, figure, row.n)
 
     settings = {name: getattr(request, name) for name in names} | {"measures": list(request.measures)}
     make_output(arguments.out, work, inputs=inputs, config=settings, overwrite=arguments.overwrite)

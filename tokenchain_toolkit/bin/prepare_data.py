@@ -46,7 +46,7 @@ def _add_published_corpora(add: Add) -> None:
     librispeech = add("librispeech", _librispeech, "LibriSpeech and Mini LibriSpeech: English audiobooks")
     librispeech.add_argument("--train_set", required=True, help="such as train_clean_100, train_960, train_clean_5")
     librispeech.add_argument(
-        "--valid_set", required=True, help="such as dev, or held_out: speakers of the training set"
+        "--valid_set", required=True, help="such as dev, or held_out: some speakers of the training set"
     )
     librispeech.add_argument("--test_sets", nargs="+", required=True, help="such as test_clean test_other")
     an4 = add("an4", _an4, "CMU AN4: English names, numbers and dates")

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
 
     logger = logging.getLogger(__name__)
-    options = {"--exp": arguments.exp, "--out": arguments.out, "--title": arguments.title}
+    options = {f"--{name}": getattr(arguments, name) for name in ("exp", "data", "dump", "out", "title")}
     words = [str(word) for option in options.items() for word in option]
     report = build_report(
         ReportInputs(exp=arguments.exp, data=arguments.data, dump=arguments.dump),

@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.data.kaldi import read_table
     from tokenchain_toolkit.data.stamp import make_output
     from tokenchain_toolkit.inference.speaking import SpeechParts, speak_texts
+    from tokenchain_toolkit.inference.spoken_inputs import text_rows
     from tokenchain_toolkit.text.normalise import get_normaliser
+    from tokenchain_toolkit.tokenizers.codec import decoding_inputs
 
     sampling = load_config(T2SSamplingConfig, arguments.t2s_config, _part(arguments.overrides, "t2s"))
     decoding = load_config(S2ADecodingConfig, arguments.s2a_config, _part(arguments.overrides, "s2a"))
@@ -60,16 +62,16 @@ def run(arguments: argparse.Namespace) -> None:
     texts = {utt_id: normalise(text) for utt_id, text in given.items()}
     prompts = read_table(arguments.prompts) if arguments.prompts else dict.fromkeys(texts, str(arguments.prompt))
     names = ("tokenizer", "s2a", "t2s", "units", "norms_dump", "norms_data")
-    inputs = [arguments.tokenizer / "manifest.json", *norms_inputs(arguments)]
+    inputs = [*decoding_inputs(arguments.tokenizer), *norms_inputs(arguments)]
     inputs += [folder / "model.safetensors" for folder in (arguments.s2a, arguments.t2s)]
     inputs += [arguments.units / ".done"] if arguments.units else []
-    inputs += [Path(path) for path in dict.fromkeys(prompts.values())]
+    rows = text_rows(texts, prompts, t2s=arguments.t2s, tokenizer=arguments.tokenizer)
+    inputs += [Path(path) for path in dict.fromkeys(prompt for *_, prompt in rows)]
     make_output(
         arguments.out,
         lambda: speak_texts(
             SpeechParts(**{name: getattr(arguments, name) for name in names}),
-            texts,
-            prompts,
+            rows,
             arguments.out,
             sampling=sampling,
             decoding=decoding,
@@ -77,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
             device=arguments.device,
         ),
         inputs=inputs,
-        config={"texts": texts, "prompts": prompts, "t2s": config_dict(sampling), "s2a": config_dict(decoding)},
+        config={"rows": rows, "t2s": config_dict(sampling), "s2a": config_dict(decoding)},
         overwrite=arguments.overwrite,
     )
 

@@ -28,9 +28,11 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.config.s2a import S2ADecodingConfig
     from tokenchain_toolkit.data.stamp import make_output
     from tokenchain_toolkit.inference.vocoding import synthesize_dump
+    from tokenchain_toolkit.tokenizers.codec import decoding_inputs
 
     config = load_config(S2ADecodingConfig, arguments.config, arguments.overrides)
-    inputs = [arguments.tokenizer / "manifest.json", arguments.dump / ".done", arguments.data / "utt2spk"]
+    inputs = [*decoding_inputs(arguments.tokenizer), arguments.dump / ".done"]
+    inputs += [arguments.data / "utt2spk", arguments.data / "text"]
     inputs += [arguments.s2a / "model.safetensors"] if arguments.s2a else []
     inputs += [arguments.prompt_dump / ".done"] if arguments.prompt_dump else []
     settings = {"max_utts": arguments.max_utts, **config_dict(config)}

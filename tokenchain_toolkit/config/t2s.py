@@ -94,8 +94,8 @@ class T2SSamplingConfig:
         for name in ("temperature", "guidance", "retries", "top_k", "repetition_window", "retry_window"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0, which is off")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p={self.top_p} must be in (0, 1]; 1 keeps the whole distribution")
+        if not 0 <= self.top_p <= 1:
+            raise ConfigError(f"top_p={self.top_p} must be in [0, 1]; 1 keeps the whole distribution")
         if self.batch_size < 1 or self.max_frames_per_token <= 0:
             raise ConfigError("batch_size and max_frames_per_token must be positive")
         if self.length_tolerance <= 1:

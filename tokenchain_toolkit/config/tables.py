@@ -6,8 +6,10 @@ from omegaconf import MISSING
 
 from tokenchain_toolkit.errors import ConfigError
 
-# What the claim says of the sign of our figure: an error that falls, epochs that are saved, or neither.
-SIGNS = {"lower": -1, "earlier": 1, "stable": 0}
+# What the claim says of our figure, and the sign that is good: an error that falls, epochs that are saved; and, where
+# nothing is to get worse, an error that does not rise or an opinion that does not fall.
+SIGNS = {"lower": -1, "earlier": 1, "no_higher": -1, "no_lower": 1}
+STABLE = ("no_higher", "no_lower")
 
 
 @dataclass
@@ -54,7 +56,7 @@ class RowSettings:
         recipe: Folder of ``egs2`` whose run fills it.
         what: What is compared, in words.
         claim: The paper's figure.
-        sign: ``lower``, ``earlier`` or ``stable``, see ``SIGNS``.
+        sign: What the claim says of the sign of our figure, one of ``SIGNS``.
         fill: Name of the command that fills it.
         stand_in: Whether the recipe stands in for the paper's corpus.
         scored: Where the figure is, if ``results.json`` has it.

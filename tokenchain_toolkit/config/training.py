@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError
 
@@ -23,7 +24,6 @@ class OptimConfig:
     final_lr_ratio: float = 0.02
 
 
-# Settings of a training that say where and how it runs; what comes out is the same but for rounding.
 WHERE_IT_RUNS = ("accelerator", "devices", "num_nodes", "strategy", "num_workers", "device_frames")
 
 
@@ -33,8 +33,10 @@ class TrainingConfig:
 
     ``batch_frames`` counts padded semantic frames per optimiser update over all devices, so that a batch means the
     same whatever the number of GPUs: each of them takes its share of every batch, and means are over the whole batch.
-    A device that cannot hold its share takes at most ``device_frames`` at once, in several passes whose gradients add
-    up to that of the batch; 0 stands for one pass. ``average_best`` checkpoints with the best validation metric are
+    A device that cannot hold its share takes about ``device_frames`` at once, rounded to whole utterances, in several
+    passes whose gradients add up to that of the batch; 0 stands for one pass. A batch has at least ``min_batch_size``
+    utterances, so that it can be shared out to as many devices times passes: up to there, batches are the same whatever
+    the number of devices. ``average_best`` checkpoints with the best validation metric are
     averaged; 0 keeps the last weights. ``precision`` is Lightning's, or ``auto``: bf16-mixed where the hardware
     multiplies in it.
     """
@@ -43,6 +45,7 @@ class TrainingConfig:
     batch_frames: int = 60000
     device_frames: int = 0
     max_batch_size: int = 512
+    min_batch_size: int = 1
     gradient_clip: float = 5.0
     precision: str = "auto"
     accelerator: str = "auto"
@@ -63,9 +66,10 @@ class DataConfig:
     """How utterances become batches.
 
     A prompt is a crop of another utterance of the same speaker; its length in frames is drawn between the two bounds,
-    and 0 leaves it out. ASR, T2S and the chain take ``paired_share`` of the training utterances as paired data, drawn
-    by ``split_seed`` and their names alone, so that all of them take the same; the chain may use the others as speech
-    and text without each other. S2A, which needs no text, takes all.
+    and 0 leaves it out. Of an utterance that is the only one of its speaker, S2A takes the beginning as the prompt and
+    learns the rest; T2S goes without. ASR, T2S and the chain take ``paired_share`` of the training utterances as paired
+    data, drawn by ``split_seed`` and their names alone, so that all of them take the same; the chain may use the others
+    as speech and text without each other. S2A, which needs no text, takes all.
     """
 
     min_prompt_frames: int = 0
@@ -99,3 +103,9 @@ def check_shares(model: object, *names: str, whole: bool = False) -> None:
         share = getattr(model, name)
         if share is not None and not (0 <= share < 1 or (whole and share == 1)):
             raise ConfigError(f"model.{name}={share} must be in [0, 1{']' if whole else ')'}")
+
+
+def what_is_trained(settings: dict[str, Any]) -> dict[str, Any]:
+    """An experiment's settings, as plain values, without those of where it runs, which change it by rounding alone."""
+    training = {name: value for name, value in settings["training"].items() if name not in WHERE_IT_RUNS}
+    return {**settings, "training": training}

@@ -10,6 +10,7 @@ libsndfile reads uncompressed SPHERE, which AN4 is.
 import re
 from pathlib import Path
 
+from tokenchain_toolkit.corpora.published import warn_if_incomplete
 from tokenchain_toolkit.corpora.utterances import (
     Transcript,
     Utterance,
@@ -64,6 +65,7 @@ def read_part(root: Path, part: str, folder: str) -> list[Utterance]:
         speakers[found["name"]] = found["speaker"]
     recordings = {path.stem: path for path in (root / "wav" / folder).glob("*/*.sph")}
     matched = match_recordings(transcripts, recordings, remedy=REMEDY, every_recording=False)
+    warn_if_incomplete(f"AN4 {part}", len(matched), root)
     utterances = [Utterance(_speaker_first(each.name), speakers[each.name], each.text, path) for each, path in matched]
     return sorted(utterances, key=lambda each: each.utt_id)
 

@@ -22,7 +22,7 @@ from tokenchain_toolkit.corpora.download import Archive, fetch
 OPENSLR = "https://www.openslr.org/resources"
 
 LIBRISPEECH = {
-    subset: Archive(f"{OPENSLR}/{number}/{subset}.tar.gz", f"md5:{digest}")
+    subset: Archive(f"{OPENSLR}/{number}/{subset}.tar.gz", (f"LibriSpeech/{subset}",), f"md5:{digest}")
     for number, subset, digest in (
         (12, "train-clean-100", "2a93770f6d5c6c964bc36631d331a522"),
         (12, "train-clean-360", "c0e676e450a7ff2f54aeade5171606fa"),
@@ -37,12 +37,15 @@ LIBRISPEECH = {
 }
 LJSPEECH = Archive(
     "https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
+    ("LJSpeech-1.1/metadata.csv", "LJSpeech-1.1/wavs"),
     "sha256:be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
 )
 TEDLIUM2 = Archive(
-    f"{OPENSLR}/19/TEDLIUM_release2.tar.gz", "sha256:93281b5fcaaae5c88671c9d000b443cb3c7ea3499ad12010b3934ca41a7b9c58"
+    f"{OPENSLR}/19/TEDLIUM_release2.tar.gz",
+    ("TEDLIUM_release2/train", "TEDLIUM_release2/dev", "TEDLIUM_release2/test"),
+    "sha256:93281b5fcaaae5c88671c9d000b443cb3c7ea3499ad12010b3934ca41a7b9c58",
 )
-AN4 = Archive("https://dldata-public.s3.us-east-2.amazonaws.com/an4_sphere.tar.gz")
+AN4 = Archive("https://dldata-public.s3.us-east-2.amazonaws.com/an4_sphere.tar.gz", ("an4/etc", "an4/wav"))
 
 
 def fetch_all(

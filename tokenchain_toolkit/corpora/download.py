@@ -9,11 +9,13 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tokenchain_toolkit.errors import ConfigError, DataError, MissingDependencyError
-from tokenchain_toolkit.files import read_json, write_json
+from tokenchain_toolkit.files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +31,13 @@ class Archive:
 
     Attributes:
         url: Its address, with https.
+        holds: What of it is needed, as paths in it; it is fetched again when one of them has been removed.
         checksum: ``md5:<hex>`` or ``sha256:<hex>``. Empty where none is published: then the length that the server
             states and the sums inside the compressed file are all there is to check.
     """
 
     url: str
+    holds: tuple[str, ...]
     checksum: str = ""
 
     @property
@@ -43,33 +47,37 @@ class Archive:
 
 
 def fetch(archive: Archive, folder: Path, *, keep_archive: bool = False, wait_seconds: float = WAIT_SECONDS) -> None:
-    """Download, check and unpack an archive into ``folder``, unless what it holds is there from an earlier call.
+    """Download, check and unpack an archive into ``folder``, unless what is needed of it is there from an earlier call.
 
     An archive that lies in ``folder`` already is not downloaded again, but checked like any other. What is unpacked
     appears in ``folder`` only once all of it is there.
 
     Args:
-        archive: Address and checksum.
+        archive: Address, what is needed of it, and checksum.
         folder: Where it is unpacked; several archives may share it.
         keep_archive: Keep the archive after unpacking.
         wait_seconds: Pause before the second attempt at a broken download.
 
     Raises:
-        DataError: The download fails, the checksum is another one, or the archive is damaged or not to be trusted.
+        DataError: The download fails, ``folder`` cannot be written to, the checksum is another one, or the archive is
+            damaged, not to be trusted, or lacks what is needed.
         ConfigError: The address is neither https nor http with a checksum.
     """
-    record = folder / f".{archive.name}.unpacked"
-    if record.is_file() and all((folder / made).exists() for made in read_json(record)["made"]):
-        return
-    path = folder / archive.name
-    if path.is_file():
-        check_sum(path, archive.checksum)
-    else:
-        download(archive, path, wait_seconds=wait_seconds)
-    made = unpack(path, folder)
-    write_json(record, {**asdict(archive), "made": [str(each.relative_to(folder)) for each in made]})
-    if not keep_archive:
-        path.unlink()
+    record, path = folder / f".{archive.name}.unpacked", folder / archive.name
+    with _disk_named(folder):
+        if record.is_file() and not _missing(archive, folder):
+            return
+        if path.is_file():
+            check_sum(path, archive.checksum)
+        else:
+            download(archive, path, wait_seconds=wait_seconds)
+        unpack(path, folder)
+        missing = _missing(archive, folder)
+        if missing:
+            raise DataError(f"{path} holds no {' and no '.join(missing)}, so it is another archive; remove it")
+        write_json(record, asdict(archive))
+        if not keep_archive:
+            path.unlink()
 
 
 def download(archive: Archive, path: Path, *, wait_seconds: float = WAIT_SECONDS) -> None:
@@ -78,13 +86,14 @@ def download(archive: Archive, path: Path, *, wait_seconds: float = WAIT_SECONDS
     A connection that breaks off is opened again, as long as bytes come or until ``ATTEMPTS`` have failed in a row.
 
     Args:
-        archive: Address and checksum.
+        archive: Address, what is needed of it, and checksum.
         path: File to write.
         wait_seconds: Pause before the second attempt; twice as long before each later one.
 
     Raises:
         DataError: The server refuses, cannot be reached, or sends a file with another checksum.
         ConfigError: The address is neither https nor http with a checksum.
+        OSError: The file cannot be written.
     """
     _check_address(archive)
     part = path.with_name(f"{path.name}.part")
@@ -95,10 +104,9 @@ def download(archive: Archive, path: Path, *, wait_seconds: float = WAIT_SECONDS
         try:
             _receive(archive.url, part)
             break
-        except (http.client.HTTPException, urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        except _TransferError as error:
             failures = 0 if _size(part) > before else failures + 1
-            refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
-            if refused or failures >= ATTEMPTS:
+            if error.refused or failures >= ATTEMPTS:
                 raise DataError(
                     f"{archive.url}: cannot be downloaded ({error}); run this again to go on after "
                     f"{_size(part):,} bytes, or fetch the file by other means and put it at {path}"
@@ -134,19 +142,17 @@ def check_sum(path: Path, checksum: str) -> None:
         )
 
 
-def unpack(path: Path, folder: Path) -> list[Path]:
+def unpack(path: Path, folder: Path) -> None:
     """Unpack a tar archive of files and folders; nothing of it is kept if any member is not to be trusted.
 
     Args:
         path: Archive.
         folder: Where its members go; folders that are there already are filled up.
 
-    Returns:
-        The files and folders that are new in ``folder``, a whole new folder as one.
-
     Raises:
         DataError: The archive is damaged, or a member is a link, a device, or would lie outside ``folder``.
         MissingDependencyError: This Python cannot unpack safely.
+        OSError: ``folder`` cannot be written to.
     """
     if not hasattr(tarfile, "data_filter"):
         raise MissingDependencyError("unpacking archives safely needs Python 3.10.12, 3.11.4, 3.12 or newer")
@@ -156,7 +162,7 @@ def unpack(path: Path, folder: Path) -> list[Path]:
         with tarfile.open(path) as tar:
             tar.extractall(staging, filter=_files_and_folders)
             _read_to_the_end(tar)
-        return _move_into(staging, folder)
+        _move_into(staging, folder)
     except tarfile.FilterError as error:
         raise DataError(f"{path}: {error}; nothing of it was unpacked, do not trust where it comes from") from error
     except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -169,6 +175,34 @@ def unpack(path: Path, folder: Path) -> list[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+class _TransferError(Exception):
+    """The network or the server failed, not this machine's disk."""
+
+    def __init__(self, error: Exception | str, *, refused: bool = False):
+        super().__init__(str(error))
+        self.refused = refused
+
+
+@contextmanager
+def _disk_named(folder: Path) -> Iterator[None]:
+    """Say what to do where the disk does not take what comes, or does not give it back.
+
+    Raises:
+        DataError: It does not.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be used ({error}); make room or mend its permissions, or name another folder with "
+            "--downloads, and run this again: what came is kept"
+        ) from error
+
+
+def _missing(archive: Archive, folder: Path) -> list[str]:
+    return [each for each in archive.holds if not (folder / each).exists()]
+
+
 def _check_address(archive: Archive) -> None:
     secure = archive.url.startswith("https://")
     if not secure and not (archive.url.startswith("http://") and archive.checksum):
@@ -176,7 +210,12 @@ def _check_address(archive: Archive) -> None:
 
 
 def _receive(url: str, part: Path) -> None:
-    """Append what is missing of ``part``, or write it anew if the server does not send the missing piece alone."""
+    """Append what is missing of ``part``, or write it anew if the server does not send the missing piece alone.
+
+    Raises:
+        _TransferError: The network or the server failed.
+        OSError: The file cannot be written.
+    """
     from tqdm import tqdm
 
     have = _size(part)
@@ -185,11 +224,13 @@ def _receive(url: str, part: Path) -> None:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise
+            raise _TransferError(error, refused=error.code < 500) from error
         if error.headers.get("Content-Range", "").endswith(f"/{have}"):
             return  # it was whole, and only its name was not
         part.unlink()
-        raise ConnectionError("the server has a shorter file") from error
+        raise _TransferError("the server has a shorter file") from error
+    except (http.client.HTTPException, OSError) as error:
+        raise _TransferError(error) from error
     with response:
         goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         start = have if goes_on else 0
@@ -200,11 +241,20 @@ def _receive(url: str, part: Path) -> None:
             part.open("ab" if goes_on else "wb") as handle,
             tqdm(total=total, initial=start, desc=label, unit="B", unit_scale=True, disable=None) as progress,
         ):
-            for block in iter(lambda: response.read(BLOCK_BYTES), b""):
+            for block in _blocks_of(response):
                 handle.write(block)
                 progress.update(len(block))
     if total is not None and _size(part) != total:
-        raise ConnectionError(f"the connection broke off, with {total:,} bytes in all")
+        raise _TransferError(f"the connection broke off, with {total:,} bytes in all")
+
+
+def _blocks_of(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """What is sent; reading it alone is the network's part, so that an error of the disk is not taken for one of it."""
+    try:
+        while block := response.read(BLOCK_BYTES):
+            yield block
+    except (http.client.HTTPException, OSError) as error:
+        raise _TransferError(error) from error
 
 
 def _size(path: Path) -> int:
@@ -225,15 +275,13 @@ def _read_to_the_end(tar: tarfile.TarFile) -> None:
         pass
 
 
-def _move_into(source: Path, target: Path) -> list[Path]:
-    made = []
+def _move_into(source: Path, target: Path) -> None:
     for entry in sorted(source.iterdir()):
         place = target / entry.name
         if entry.is_dir() and place.is_dir():
-            made += _move_into(entry, place)
+            _move_into(entry, place)
         else:
-            made.append(entry.replace(place))
-    return made
+            entry.replace(place)
 
 
 def _damaged(path: Path, error: Exception) -> DataError:

@@ -25,7 +25,7 @@ import numpy as np
 from tokenchain_toolkit.corpora.polyphase import resample_polyphase
 from tokenchain_toolkit.corpora.sizes import scaled
 from tokenchain_toolkit.data.audio import read_audio, write_audio
-from tokenchain_toolkit.data.kaldi import read_data_dir, write_data_dir
+from tokenchain_toolkit.data.kaldi import absolute_wavs, read_data_dir, write_data_dir
 from tokenchain_toolkit.data.stamp import StageStamp
 from tokenchain_toolkit.errors import DataError
 
@@ -245,8 +245,7 @@ def _write_second_domain(folder: Path, audio: Path, *, source: Path) -> None:
     """Copy the second domain in, with paths that hold from anywhere and texts in lower case."""
     data = read_data_dir(source)
     wavs, texts, owners, samples = {}, {}, {}, 0
-    for old_id, value in data.wavs.items():
-        original = next((path for path in (source / value, source.parent / value) if path.is_file()), source / value)
+    for old_id, original in absolute_wavs(data).items():
         words = data.texts[old_id].lower().split()
         odd = sorted(set(words) - set(WORDS))
         if odd or not words:

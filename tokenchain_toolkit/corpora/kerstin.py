@@ -8,6 +8,7 @@ Text is in lower case and without punctuation; umlauts and sharp s are letters l
 
 from pathlib import Path
 
+from tokenchain_toolkit.corpora.published import warn_if_incomplete
 from tokenchain_toolkit.corpora.utterances import (
     Transcript,
     Utterance,
@@ -47,6 +48,7 @@ def prepare_kerstin(out: Path, *, root: Path, num_jobs: int = 2, overwrite: bool
         transcripts.append(Transcript(name, words(text), place))
     recordings = {path.stem: path for path in (root / "verified").glob("*.flac")}
     matched = match_recordings(transcripts, recordings, remedy=REMEDY)
+    warn_if_incomplete("kerstin", len(matched), root)
     utterances = [Utterance(f"{SPEAKER}-{each.name}", SPEAKER, each.text, path) for each, path in matched]
     sets = dict(zip(("train", "valid", "test"), hold_out_last(utterances, HELD_OUT_UTTERANCES), strict=True))
     return write_sets(out, sets, corpus="kerstin", resample=True, num_jobs=num_jobs, overwrite=overwrite)

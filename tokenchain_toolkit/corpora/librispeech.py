@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenchain_toolkit.corpora.archives import LIBRISPEECH
+from tokenchain_toolkit.corpora.published import warn_if_incomplete
 from tokenchain_toolkit.corpora.utterances import (
     Transcript,
     Utterance,
@@ -58,8 +59,7 @@ def prepare_librispeech(
         out: Folder of data directories.
         root: Folder that holds the subsets, such as ``train-clean-100``.
         train_set: A name in ``SETS``.
-        valid_set: A name in ``SETS``, or ``held_out``. If ``root`` has none of its subsets, it is made like
-            ``held_out``, and this is said.
+        valid_set: A name in ``SETS``, or ``held_out``.
         test_sets: Names in ``SETS``.
         overwrite: Write again what is up to date.
 
@@ -71,17 +71,18 @@ def prepare_librispeech(
         ConfigError: There is no such set.
     """
     there = [subset for subset in LIBRISPEECH if (root / subset).is_dir()]
-    asked = subsets_of([valid_set])
-    carve = not set(asked) & set(there)
-    names = [name for name in dict.fromkeys([train_set, valid_set, *test_sets]) if name != valid_set or not carve]
-    if HELD_OUT in names:
+    carve = valid_set == HELD_OUT
+    names = [name for name in dict.fromkeys([train_set, valid_set, *test_sets]) if name != HELD_OUT]
+    if train_set == HELD_OUT or (HELD_OUT in test_sets and not carve):
         raise ConfigError(f"{HELD_OUT} is for validation; name it as --valid_set, too, or not at all")
     _check_presence(root, names, there)
     subsets = {subset: read_subset(root / subset) for subset in subsets_of(names)}
+    for subset, utterances in subsets.items():
+        warn_if_incomplete(subset, len(utterances), root / subset)
     sets = {name: [each for subset in SETS[name] for each in subsets[subset]] for name in names}
     if carve:
-        sets[train_set], sets[valid_set] = hold_out_speakers(sets[train_set])
-        _tell_of_carving(sets, train_set, valid_set, missing=asked)
+        sets[train_set], sets[HELD_OUT] = hold_out_speakers(sets[train_set])
+        _tell_of_holding_out(sets, train_set)
     return write_sets(out, sets, corpus="librispeech", overwrite=overwrite)
 
 
@@ -112,28 +113,24 @@ def read_subset(folder: Path) -> list[Utterance]:
 
 
 def _check_presence(root: Path, names: Sequence[str], there: Sequence[str]) -> None:
-    """Every set that is not carved out of another must be there with all of its subsets."""
+    """All subsets of these sets must be there."""
     for name in names:
         missing = [subset for subset in subsets_of([name]) if subset not in there]
         if missing:
             possible = [each for each in SETS if set(SETS[each]) <= set(there)]
             raise DataError(
                 f"{root.absolute()} has no {' and no '.join(missing)}, which the set {name} is made of; name sets that "
-                f"it has ({', '.join(possible) or 'none'}) with --train_set, --valid_set and --test_sets, or give "
-                "another folder in db.sh (an empty one downloads what is needed)"
+                f"it has ({', '.join(possible) or 'none'}) with --train_set, --valid_set and --test_sets (--valid_set "
+                f"{HELD_OUT} takes some speakers of the training set), or give another folder in db.sh (an empty one "
+                "downloads what is needed)"
             )
 
 
-def _tell_of_carving(
-    sets: dict[str, list[Utterance]], train_set: str, valid_set: str, *, missing: Sequence[str]
-) -> None:
-    held, kept = sets[valid_set], sets[train_set]
-    why = f"{' and '.join(missing)} are not there, so " if missing else ""
-    logger.log(
-        logging.WARNING if missing else logging.INFO,
-        "%s%s is made of %d speakers (%d utterances) of %s, which keeps the other %d utterances",
-        why,
-        valid_set,
+def _tell_of_holding_out(sets: dict[str, list[Utterance]], train_set: str) -> None:
+    held, kept = sets[HELD_OUT], sets[train_set]
+    logger.info(
+        "%s is made of %d speakers (%d utterances) of %s, which keeps the other %d utterances",
+        HELD_OUT,
         len({each.speaker for each in held}),
         len(held),
         train_set,

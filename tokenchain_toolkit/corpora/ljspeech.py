@@ -9,6 +9,7 @@ since the recogniser has to spell it. [assumed]
 
 from pathlib import Path
 
+from tokenchain_toolkit.corpora.published import warn_if_incomplete
 from tokenchain_toolkit.corpora.utterances import (
     Transcript,
     Utterance,
@@ -48,6 +49,7 @@ def prepare_ljspeech(out: Path, *, root: Path, num_jobs: int = 2, overwrite: boo
         transcripts.append(Transcript(fields[0], words(fields[2]), place))
     recordings = {path.stem: path for path in (root / "wavs").glob("*.wav")}
     matched = match_recordings(transcripts, recordings, remedy=REMEDY)
+    warn_if_incomplete("LJSpeech", len(matched), root)
     utterances = [Utterance(each.name, SPEAKER, each.text, path) for each, path in matched]  # LJ001-0001 begins with LJ
     sets = dict(zip(("tr_no_dev", "dev", "eval1"), hold_out_last(utterances, HELD_OUT_UTTERANCES), strict=True))
     return write_sets(out, sets, corpus="ljspeech", resample=True, num_jobs=num_jobs, overwrite=overwrite)

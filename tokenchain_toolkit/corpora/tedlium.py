@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tokenchain_toolkit.corpora.published import warn_if_incomplete
 from tokenchain_toolkit.corpora.stm import StmSegment, read_stm
 from tokenchain_toolkit.corpora.talk_cuts import SAMPLE_RATE, Cut, cut_talk, num_samples, plan_cuts
 from tokenchain_toolkit.data.kaldi import write_data_dir
@@ -75,6 +76,8 @@ def prepare_tedlium2(
     release = find_release(root)
     transcripts = {name: sorted((release / name / "stm").glob("*.stm")) for name in SETS}
     talks = {name: check_talks(release / name, transcripts[name]) for name in SETS}
+    for name in SETS:
+        warn_if_incomplete(f"TED-LIUM 2 {name}", len(talks[name]), release / name)
     config = {
         "corpus": "tedlium2",
         "version": VERSION,

@@ -158,7 +158,8 @@ def write_sets(
         out: Folder of data directories.
         sets: Utterances of each set.
         corpus: Name of the corpus, for the stamp.
-        resample: Write the audio at 16 kHz below ``out/wav``; False leaves it where it is.
+        resample: Write the audio at 16 kHz below ``out/wav``, going on where a killed run ended; False leaves it where
+            it is.
         num_jobs: Files resampled at the same time.
         overwrite: Write again what is up to date.
 
@@ -206,7 +207,8 @@ def _write_resampled(
 ) -> bool:
     audio = out.resolve() / "wav"
     stamp = StageStamp(audio, inputs=[], config={"corpus": corpus, "content": _fingerprint(sets)})
-    if not stamp.begin(overwrite=overwrite or not all((out / name / "wav.scp").is_file() for name in sets)):
+    lost = stamp.state() == "up_to_date" and not all((out / name / "wav.scp").is_file() for name in sets)
+    if not stamp.begin(overwrite=overwrite or lost):
         logger.info("%s in %s is up to date", corpus, out)
         return False
     for name, utterances in sets.items():

@@ -12,6 +12,7 @@ FULL_SCALE = 1 - 1.5 / 2**15  # the two loudest values of 16-bit audio
 CLIPPED_SHARE = 0.001
 BLOCK_FRAMES = 1 << 18
 WAV_SIZE = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)  # as libsndfile reports a wrong header
+GIVEN = "(in a recipe --validate_args of run.sh)"  # how an option gets to stage validate
 STREAMED = 0x7FFF0000  # programs that write WAV to a pipe put at least this for "unknown size"
 
 
@@ -66,12 +67,12 @@ def _judge_format(audio: AudioScan, handle: Any, rules: AudioRules) -> None:
         return
     if audio.sample_rate != rules.sample_rate:
         what = f"has {audio.sample_rate} Hz, not {rules.sample_rate} Hz"
-        audio.problems.append((what, "resample it, or pass --allow_resample to have it resampled when it is read"))
+        audio.problems.append((what, f"resample it, or have it resampled when it is read, by --allow_resample {GIVEN}"))
     if handle.channels != 1:
         audio.problems.append(
             (
                 f"has {handle.channels} channels, not one",
-                "mix it down, or pass --allow_resample to have channels averaged",
+                f"mix it down, or have the channels averaged, by --allow_resample {GIVEN}",
             )
         )
 
@@ -92,10 +93,10 @@ def _judge_samples(audio: AudioScan, handle: Any, rules: AudioRules) -> None:
     if not num_frames:
         audio.problems.append(("holds no samples", "record it again, or remove the utterance from all tables"))
     elif audio.seconds < rules.min_seconds:
-        remedy = "remove the utterance, or lower --min_seconds"
+        remedy = f"remove the utterance, or lower --min_seconds {GIVEN}"
         audio.problems.append((f"is shorter than {rules.min_seconds:g} s {length}", remedy))
     elif audio.seconds > rules.max_seconds:
-        remedy = "cut it into utterances, or raise --max_seconds"
+        remedy = f"cut it into utterances, or raise --max_seconds {GIVEN}"
         audio.problems.append((f"is longer than {rules.max_seconds:g} s {length}", remedy))
     if not finite:
         audio.problems.append(("holds NaN or infinite samples", "write it again, or remove the utterance"))

@@ -1,4 +1,4 @@
-"""Batches of utterances of similar length: deterministic by seed and epoch, the same whatever the device count."""
+"""Batches of utterances of similar length: deterministic by seed and epoch."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ def make_batches(
         lengths: Frames of each utterance.
         batch_frames: Bound on (longest utterance) x (utterances) of a batch; a longer single utterance is alone.
         max_batch_size: Bound on utterances.
-        min_batch_size: No batch is smaller, whatever the bounds (one utterance for each device), unless there are fewer
-            utterances.
+        min_batch_size: No batch is smaller, whatever the bounds, unless there are fewer utterances. What is left over
+            at the end then joins the batch before it, and all others stay in their order.
         seed: Seed of the run.
         epoch: Epoch, from 0.
 
@@ -32,9 +32,11 @@ def make_batches(
             batches.append(order[start:stop])
             start, longest = stop, int(lengths[index])
     batches.append(order[start:])
+    shuffled = generator.permutation(len(batches)).tolist()
     if len(batches) > 1 and len(batches[-1]) < min_batch_size:
-        batches[-2:] = [np.concatenate(batches[-2:])]
-    return [batches[index] for index in generator.permutation(len(batches))]
+        batches[-2] = np.concatenate(batches[-2:])
+        shuffled.remove(len(batches) - 1)
+    return [batches[index] for index in shuffled]
 
 
 def padding_share(lengths: np.ndarray, batches: list[np.ndarray]) -> float:

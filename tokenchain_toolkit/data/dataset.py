@@ -103,6 +103,10 @@ class Example:
 class TokenDataset(Dataset[Example]):
     """Examples of a corpus; prompts are drawn anew each epoch, reproducibly.
 
+    An utterance that is the only one of its speaker cannot be given another one as its prompt, and a crop of itself
+    would tell what it is to say. With acoustic codes it is cut in two: the first frames, at most half of them, are the
+    prompt, and the target is the rest. Without codes it has a text, which says both parts: it goes without a prompt.
+
     Args:
         corpus: Utterances in memory.
         config: Prompt lengths.
@@ -133,39 +137,56 @@ class TokenDataset(Dataset[Example]):
         """Frames of each usable utterance."""
         return self.corpus.dump.lengths[self.corpus.usable]
 
+    @property
+    def num_alone(self) -> int:
+        """Usable utterances that are the only ones of their speakers."""
+        return int((self._block_size[self.corpus.usable] == 1).sum())
+
     def size_of(self, positions: np.ndarray) -> BatchSize:
-        """What a batch of these utterances counts."""
-        texts = (self.corpus.texts[int(self.corpus.usable[position])] for position in positions)
-        frames = self.lengths[positions]
-        return BatchSize(len(frames), int(frames.sum()), sum(map(len, texts)), longest=int(frames.max()))
+        """What a batch of these utterances counts, of those that are cut only the targets."""
+        indices = self.corpus.usable[positions].tolist()
+        num_units = sum(len(self.corpus.texts[index]) for index in indices)
+        frames = self.lengths[positions] - [self._own_prompt_frames(index) for index in indices]
+        return BatchSize(len(indices), int(frames.sum()), num_units, longest=int(frames.max()))
 
     def __getitem__(self, position: int) -> Example:
         """The utterance at a position among the usable ones."""
         index = int(self.corpus.usable[position])
         dump = self.corpus.dump
         prompt, start, stop = self._prompt(index)
+        begin = stop if prompt == index else 0
         has_codes = dump.codes is not None
         return Example(
             utt_id=dump.utt_ids[index],
-            semantic_T=dump.semantic_of(index),
+            semantic_T=dump.semantic_of(index)[begin:],
             text_L=self.corpus.texts[index],
             prompt_P=dump.semantic_of(prompt)[start:stop],
-            codes_TQ=dump.codes_of(index) if has_codes else None,
+            codes_TQ=dump.codes_of(index)[begin:] if has_codes else None,
             prompt_codes_PQ=dump.codes_of(prompt)[start:stop] if has_codes else None,
             prompt_id=dump.utt_ids[prompt],
         )
 
     def _prompt(self, index: int) -> tuple[int, int, int]:
-        """Another utterance of the same speaker (this one, if there is no other) and the bounds of a crop of it."""
-        generator = np.random.default_rng((self.seed, self.epoch, index))
+        """Another utterance of the same speaker and the bounds of a crop of it; alone, this one and its beginning."""
         size = int(self._block_size[index])
-        step = int(generator.integers(1, size)) if size > 1 else 0
+        if size == 1:
+            return index, 0, self._own_prompt_frames(index)
+        generator = np.random.default_rng((self.seed, self.epoch, index))
+        step = int(generator.integers(1, size))
         prompt = int(self._order[self._block_start[index] + (self._rank[index] + step) % size])
         length = int(generator.integers(self.config.min_prompt_frames, self.config.max_prompt_frames + 1))
         available = len(self.corpus.dump.semantic_of(prompt))
         length = min(length, available)
         start = int(generator.integers(available - length + 1))
         return prompt, start, start + length
+
+    def _own_prompt_frames(self, index: int) -> int:
+        """How many first frames of an utterance are its own prompt, and not part of the target."""
+        if self._block_size[index] > 1 or self.corpus.dump.codes is None:
+            return 0
+        longest = min(self.config.max_prompt_frames, len(self.corpus.dump.semantic_of(index)) // 2)
+        shortest = min(self.config.min_prompt_frames, longest)
+        return int(np.random.default_rng((self.seed, self.epoch, index)).integers(shortest, longest + 1))
 
 
 def _pad(arrays: Sequence[Any], length: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

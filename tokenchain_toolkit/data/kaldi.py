@@ -73,6 +73,28 @@ def read_data_dir(folder: Path) -> DataDir:
     return DataDir(folder=folder, wavs=wavs, texts=texts, speakers=speakers)
 
 
+def absolute_wavs(data: DataDir) -> dict[str, str]:
+    """The audio of each utterance under a path that holds from anywhere.
+
+    A published corpus gives paths relative to its own folder, which holds the tables or is the one above them.
+
+    Raises:
+        DataError: There is no such file; the first ones are named.
+    """
+    places = (data.folder.absolute(), data.folder.absolute().parent)
+    found = {
+        utt_id: next((place / value for place in places if (place / value).is_file()), None)
+        for utt_id, value in data.wavs.items()
+    }
+    missing = [data.wavs[utt_id] for utt_id, path in found.items() if path is None]
+    if missing:
+        raise DataError(
+            f"{data.folder / 'wav.scp'}: {len(missing)} files are neither in {places[0]} nor in {places[1]}: "
+            f"{', '.join(missing[:5])}; fetch the corpus again, or mend the paths"
+        )
+    return {utt_id: str(path) for utt_id, path in found.items()}
+
+
 def write_data_dir(
     folder: Path, *, wavs: Mapping[str, str], texts: Mapping[str, str], speakers: Mapping[str, str]
 ) -> None:

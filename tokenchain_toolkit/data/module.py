@@ -114,6 +114,11 @@ class TokenDataModule(lightning.LightningDataModule):
         """Passes of a device over its part of a batch."""
         return self.training.num_passes(self.num_devices)
 
+    @property
+    def min_batch_size(self) -> int:
+        """Fewest utterances of a batch: the configured ones, and one for every share."""
+        return max(self.training.min_batch_size, self.num_devices * self.num_passes)
+
     def _loader(self, corpus: TokenCorpus, epoch: int) -> DataLoader[TokenBatch]:
         """Loader over one corpus."""
         dataset = TokenDataset(corpus, self.data_config, seed=self.training.seed, epoch=epoch)
@@ -121,7 +126,7 @@ class TokenDataModule(lightning.LightningDataModule):
             dataset.lengths + self.data_config.max_prompt_frames,
             batch_frames=self.training.batch_frames,
             max_batch_size=self.training.max_batch_size,
-            min_batch_size=self.num_devices * self.num_passes,
+            min_batch_size=self.min_batch_size,
             seed=self.training.seed,
             epoch=epoch,
         )

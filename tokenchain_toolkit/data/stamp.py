@@ -121,7 +121,8 @@ def input_digest(path: Path) -> str:
 
     Doing the same once more, which takes other seconds, then leaves what follows up to date.
     """
-    return str(read_json(path)["fingerprint"]) if path.name == DONE else sha256_of(path)
+    fingerprint = read_json(path).get("fingerprint") if path.name == DONE else None
+    return fingerprint or sha256_of(path)
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -155,7 +155,7 @@ class ChainDataModule(TokenDataModule):
                 lengths,
                 batch_frames=batch_frames,
                 max_batch_size=self.training.max_batch_size,
-                min_batch_size=self.num_devices * self.num_passes,
+                min_batch_size=self.min_batch_size,
                 seed=self.training.seed,
                 epoch=pass_number,
             )

@@ -109,11 +109,7 @@ def load_model(folder: Path, *, kind: str) -> SavedModel:
     """
     folder = Path(folder)
     weights = folder / "model.safetensors"
-    if not weights.is_file() or not (folder / "model.json").is_file():
-        raise DataError(f"{weights} is missing; run the stage that trains {folder} to its end")
-    facts = _read_facts(folder / "model.json")
-    if facts["kind"] != kind:
-        raise DataError(f"{folder} holds a model of kind {facts['kind']}, where one of kind {kind} is needed")
+    facts = _read_facts(folder, kind=kind)
     manifest = read_manifest(folder / "manifest.json")
     text_tokenizer = TextTokenizer.load(folder / "token_list") if kind != "s2a" else None
     vocab_size = text_tokenizer.vocab_size if text_tokenizer else None
@@ -132,12 +128,31 @@ def load_model(folder: Path, *, kind: str) -> SavedModel:
     )
 
 
-def _read_facts(path: Path) -> dict[str, Any]:
-    """Kind, sizes and epoch of a model."""
+def load_text_tokenizer(folder: Path, *, kind: str) -> TextTokenizer:
+    """Read the text units of a model folder alone.
+
+    Args:
+        folder: ``exp/asr_*``, ``exp/chain_*/t2s`` and the like.
+        kind: What it must be, ``asr`` or ``t2s``.
+
+    Raises:
+        DataError: A file is missing or damaged, or the folder holds another kind of model.
+    """
+    _read_facts(folder, kind=kind)
+    return TextTokenizer.load(folder / "token_list")
+
+
+def _read_facts(folder: Path, *, kind: str) -> dict[str, Any]:
+    """Kind, sizes and epoch of a model, which must be complete and of that kind."""
+    weights, path = folder / "model.safetensors", folder / "model.json"
+    if not weights.is_file() or not path.is_file():
+        raise DataError(f"{weights} is missing; run the stage that trains {folder} to its end")
     try:
         facts = read_json(path)
     except ValueError as error:
         raise DataError(f"{path} is no JSON ({error}); train the model again") from error
     if not isinstance(facts, dict) or not {"kind", "model", "epoch"} <= facts.keys():
         raise DataError(f"{path} does not name kind, model and epoch; train the model again")
+    if facts["kind"] != kind:
+        raise DataError(f"{folder} holds a model of kind {facts['kind']}, where one of kind {kind} is needed")
     return facts

@@ -1,7 +1,7 @@
 """Many texts, or many recordings, as speech in the voices of prompts, in shards: files in, files out."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,17 @@ from tokenchain_toolkit.config.s2a import S2ADecodingConfig
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.data.kaldi import write_data_dir, write_table
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
-from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_text
 from tokenchain_toolkit.inference.generation import read_norms
 from tokenchain_toolkit.inference.model_folder import load_model
 from tokenchain_toolkit.inference.speech_synthesizer import SpeechSynthesizer
+from tokenchain_toolkit.inference.spoken_inputs import Row, speaker_names
 from tokenchain_toolkit.inference.text_to_speech import TextToSpeech
 from tokenchain_toolkit.inference.vocoding import PROMPTS, join_tables, write_wavs
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms
 
 LOG = logging.getLogger(__name__)
 WAVS, BAD = "wav.{}.scp", "bad.{}.tsv"  # of each shard
-Row = tuple[str, str, str]  # utt_id, text or audio file, audio file of the prompt
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ class SpeechParts:
 
 def speak_texts(
     parts: SpeechParts,
-    texts: Mapping[str, str],
-    prompts: Mapping[str, str],
+    rows: list[Row],
     out: Path,
     *,
     sampling: T2SSamplingConfig,
@@ -59,15 +57,14 @@ def speak_texts(
     workers: Workers,
     device: str,
 ) -> None:
-    """Write ``out/wav/*.wav`` and make ``out`` a Kaldi data directory of them, whose speakers are the prompts' names.
+    """Write ``out/wav/*.wav`` and make ``out`` a Kaldi data directory of them, whose speakers have the prompts' names.
 
     ``out/prompts`` holds the prompt of each utterance, ``out/bad.tsv`` what T2S did not draw well even after its
     retries, and why.
 
     Args:
         parts: With T2S.
-        texts: utt_id -> what to say.
-        prompts: utt_id -> audio file of the wanted voice.
+        rows: From `spoken_inputs.text_rows`.
         out: Output folder.
         sampling: Of T2S.
         decoding: Of S2A.
@@ -75,7 +72,7 @@ def speak_texts(
         device: Torch device.
 
     Raises:
-        DataError: A text has no prompt, is empty or has a character that T2S does not know, or audio is not usable.
+        DataError: A file of the parts is missing or damaged.
         TokenizerMismatchError: The parts were trained on tokens of different tokenizers.
     """
     assert parts.t2s is not None
@@ -85,21 +82,20 @@ def speak_texts(
         natural = read_norms(parts.norms_dump, parts.norms_data, saved, name=str(parts.t2s))
     settings: dict[str, Any] = {"t2s": str(parts.t2s), "units": str(parts.units) if parts.units else None}
     settings |= {"sampling": config_dict(sampling), "decoding": config_dict(decoding), "natural": asdict(natural)}
-    rows = _rows(texts, prompts)
     wav_tables, bad_tables = _run(
         speak_shard, rows, parts, out, settings=settings, outputs=(WAVS, BAD), workers=workers, device=device
     )
     bad = "".join((out / name).read_text(encoding="utf-8") for name in bad_tables)
     write_text(out / "bad.tsv", bad)
-    speakers = {utt_id: Path(prompts[utt_id]).stem for utt_id in texts}
+    texts = {utt_id: text for utt_id, text, _ in rows}
+    speakers = speaker_names({utt_id: prompt for utt_id, _, prompt in rows})
     write_data_dir(out, wavs=join_tables(out, wav_tables), texts=texts, speakers=speakers)
     LOG.info("%s: %d utterances, %d of them badly drawn (bad.tsv)", out, len(texts), bad.count("\n"))
 
 
 def convert_voices(
     parts: SpeechParts,
-    wavs: Mapping[str, str],
-    prompts: Mapping[str, str],
+    rows: list[Row],
     out: Path,
     *,
     decoding: S2ADecodingConfig,
@@ -110,24 +106,22 @@ def convert_voices(
 
     Args:
         parts: Tokenizer and S2A.
-        wavs: utt_id -> audio file of what is said.
-        prompts: utt_id -> audio file of the wanted voice; the recording itself to resynthesise it.
+        rows: From `spoken_inputs.recording_rows`; with a recording as its own prompt it is resynthesised.
         out: Output folder.
         decoding: Of S2A.
         workers: Where the shards run.
         device: Torch device.
 
     Raises:
-        DataError: A recording has no prompt, or audio is not usable.
+        DataError: A file of the parts is missing or damaged.
         TokenizerMismatchError: S2A was trained on tokens of another tokenizer.
     """
     settings = {"decoding": config_dict(decoding)}
-    rows = _rows(wavs, prompts)
     (wav_tables,) = _run(
         convert_shard, rows, parts, out, settings=settings, outputs=(WAVS,), workers=workers, device=device
     )
     write_table(out / "wav.scp", join_tables(out, wav_tables))
-    LOG.info("%s: %d utterances", out, len(wavs))
+    LOG.info("%s: %d utterances", out, len(rows))
 
 
 def speak_shard(  # noqa: PLR0913
@@ -184,20 +178,6 @@ def convert_shard(  # noqa: PLR0913
     audio = synthesizer.convert([tokens[path] for _, path, _ in rows], [tokens[prompt] for *_, prompt in rows])
     samples = {utt_id: samples_N for (utt_id, _, _), samples_N in zip(rows, audio, strict=True)}
     write_wavs(Path(out), WAVS.format(name), samples, sample_rate=synthesizer.sample_rate)
-
-
-def _rows(inputs: Mapping[str, str], prompts: Mapping[str, str]) -> list[Row]:
-    """Every input with its prompt.
-
-    Raises:
-        DataError: There are no inputs, or one has no prompt.
-    """
-    if not inputs:
-        raise DataError("there is nothing to speak: the table of the inputs is empty")
-    missing = sorted(inputs.keys() - prompts.keys())
-    if missing:
-        raise DataError(f"{len(missing)} utterances have no prompt, first {missing[0]}; add their lines to --prompts")
-    return [(utt_id, value, prompts[utt_id]) for utt_id, value in sorted(inputs.items())]
 
 
 def _run(  # noqa: PLR0913

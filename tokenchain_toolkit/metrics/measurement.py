@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tokenchain_toolkit.metrics.seed_bootstrap import Interval, SeedBootstrap, interval_of, share_interval
+from tokenchain_toolkit.metrics.seed_bootstrap import (
+    Interval,
+    SeedBootstrap,
+    interval_of,
+    relative_change,
+    share_interval,
+)
 
 
 class UnmeasurableError(Exception):
@@ -54,6 +60,13 @@ class Measurement:
         assert self.weights == other.weights
         return interval_of(self._means() - other._means())
 
+    def relative_change_from(self, other: "Measurement") -> Interval:
+        """The change relative to the other mean, which is above 0 unless both are 0; a fraction, else as above."""
+        assert self.weights == other.weights
+        change = relative_change(other._means(), self._means())
+        assert change is not None
+        return change
+
     def of(self, utt_ids: Collection[str]) -> "Measurement":
         """The same of these utterances alone."""
         totals, weights = ({u: each[u] for u in each if u in utt_ids} for each in (self.totals, self.weights))
@@ -67,6 +80,14 @@ class Measurement:
         return bootstrap.rates(totals_U[None, None])[:, 0]
 
     def as_json(self) -> dict[str, Any]:
-        """Settings, the value of every utterance, and who was left out."""
+        """Settings, value and weight of every utterance, and who was left out."""
         values = {utt_id: total / self.weights[utt_id] for utt_id, total in self.totals.items()}
-        return {"settings": self.settings, "per_utterance": values, "left_out": self.left_out}
+        found = {"settings": self.settings, "per_utterance": values, "weights": self.weights}
+        return {**found, "left_out": self.left_out}
+
+    @classmethod
+    def from_json(cls, metric: str, value: dict[str, Any]) -> "Measurement":
+        """What `as_json` gave; KeyError if something is missing."""
+        weights = value["weights"]
+        totals = {utt_id: each * weights[utt_id] for utt_id, each in value["per_utterance"].items()}
+        return cls(metric, value["settings"], totals, weights, value["left_out"])

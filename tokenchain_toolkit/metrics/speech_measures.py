@@ -9,13 +9,15 @@ from pathlib import Path
 from tokenchain_toolkit.data.kaldi import read_data_dir, read_table
 from tokenchain_toolkit.errors import ConfigError, DataError, MissingDependencyError
 from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.metrics.measure_changes import MEASURES_FILE, changes_from, read_baseline
 from tokenchain_toolkit.metrics.measured_audio import Speech, check_audio
 from tokenchain_toolkit.metrics.measurement import Measurement
 from tokenchain_toolkit.metrics.natural_comparison import TIMED, WARPED, measure_against_natural
 from tokenchain_toolkit.metrics.naturalness import measure_naturalness
 from tokenchain_toolkit.metrics.recognised_words import check_transcripts, measure_words
 from tokenchain_toolkit.metrics.recognisers import POCKETSPHINX, load_recogniser
-from tokenchain_toolkit.metrics.score_rows import ScoreRow, write_score_rows
+from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, write_score_rows
+from tokenchain_toolkit.metrics.seed_bootstrap import Interval
 from tokenchain_toolkit.metrics.speaker_similarity import RESEMBLYZER, VoicePrints, load_encoder, measure_similarity
 from tokenchain_toolkit.metrics.voices import Voices, choose_voices
 
@@ -45,6 +47,7 @@ class MeasureRequest:
         recogniser: ``pocketsphinx`` or a model of transformers.
         normaliser: What transcripts and recognised text go through.
         language: What a multilingual recogniser shall write.
+        baseline: Folder in which the same measures of another experiment are, to compare with.
         output: Folder for ``score.json``, ``measures.json`` and the recognised text.
     """
 
@@ -61,6 +64,7 @@ class MeasureRequest:
     experiment: str
     model: str
     epoch: int | None
+    baseline: Path | None
     command: str
     commit: str
     output: Path
@@ -70,15 +74,18 @@ def measure_speech(request: MeasureRequest) -> list[ScoreRow]:
     """Measure, write ``score.json`` and ``measures.json``, and return the rows.
 
     What a measure cannot judge, such as silence or a fraction of a second, is left out of it, named in
-    ``measures.json`` and counted in the log; in the word error rate its words count as deleted.
+    ``measures.json`` and counted in the log; in the word error rate its words count as deleted. With a baseline, its
+    utterances are the same, and rows with the changes from it follow.
 
     Raises:
         MissingDependencyError: Packages of the wanted measures are not installed.
-        DataError: Tables do not fit together, or audio is not readable; found before anything is measured.
+        DataError: Tables do not fit together, audio is not readable, or the baseline is of other utterances; found
+            before anything is measured.
         ConfigError: A model cannot be loaded, or a measure is unknown.
     """
     require_packages(request)
     speech = _read_speech_tables(request)
+    baseline = read_baseline(request.baseline, utt_ids=speech.wavs.keys()) if request.baseline else None
     voices = _choose_voices(request, speech) if "similarity" in request.measures else {}
     _check_files(request, speech, voices)
     found: list[Measurement] = []
@@ -91,7 +98,21 @@ def measure_speech(request: MeasureRequest) -> list[ScoreRow]:
         recogniser = load_recogniser(request.recogniser, language=request.language, device=request.device)
         found.append(measure_words(speech, recogniser, normaliser=request.normaliser, output=request.output))
     found += measure_against_natural(speech, request.measures) if _needs_natural(request) else []
-    return _write(request, found, num_utts=len(speech.wavs))
+    _write_details(request, found, num_utts=len(speech.wavs))
+    rows = [_row(request, each.metric, each.interval(), num_utts=each.num_utts) for each in found if each.num_utts]
+    if baseline:
+        rows += [
+            _row(
+                request,
+                each.metric + CHANGE_SUFFIX,
+                each.interval,
+                num_utts=each.num_utts,
+                baseline=baseline.experiment,
+            )
+            for each in changes_from(baseline, found)
+        ]
+    write_score_rows(request.output / "score.json", rows)
+    return rows
 
 
 def require_packages(request: MeasureRequest) -> None:
@@ -167,9 +188,9 @@ def _needs_natural(request: MeasureRequest) -> bool:
     return not {*WARPED, *TIMED}.isdisjoint(request.measures)
 
 
-def _write(request: MeasureRequest, found: list[Measurement], *, num_utts: int) -> list[ScoreRow]:
-    """Write rows and details, and say what was left out; a metric of no utterance has no row."""
-    details = request.output / "measures.json"
+def _write_details(request: MeasureRequest, found: list[Measurement], *, num_utts: int) -> None:
+    """Write every utterance's values, and say what was left out."""
+    details = request.output / MEASURES_FILE
     metrics_by_faults: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for each in found:
         if each.left_out:
@@ -179,32 +200,32 @@ def _write(request: MeasureRequest, found: list[Measurement], *, num_utts: int) 
             "%s, %s: %d of %d utterances could not be judged, first %s: %s; all are named in %s",
             *(request.set_name, ", ".join(metrics), len(faults), num_utts, *faults[0], details),
         )
-    rows = [_row(request, each) for each in found if each.num_utts]
     write_json(
         details,
         {
+            "experiment": request.experiment,
             "wavs": str(request.wavs),
             "reference": str(request.reference),
             "prompts": str(request.prompts) if request.prompts else None,
             "measures": {each.metric: each.as_json() for each in found},
         },
     )
-    write_score_rows(request.output / "score.json", rows)
-    return rows
 
 
-def _row(request: MeasureRequest, found: Measurement) -> ScoreRow:
-    interval = found.interval()
+def _row(
+    request: MeasureRequest, metric: str, interval: Interval, *, num_utts: int, baseline: str | None = None
+) -> ScoreRow:
     return ScoreRow(
         experiment=request.experiment,
         model=request.model,
         epoch=request.epoch,
         set=request.set_name,
-        metric=found.metric,
+        metric=metric,
         value=interval.value,
         ci_low=interval.ci_low,
         ci_high=interval.ci_high,
-        n=found.num_utts,
+        n=num_utts,
         command=request.command,
         commit=request.commit,
+        baseline=baseline,
     )

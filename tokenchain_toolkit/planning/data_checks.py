@@ -1,6 +1,5 @@
 """A recipe's sets: hours and utterances, text units that can be learned, and texts that CTC can spell in them."""
 
-from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError, TokenChainError
@@ -19,9 +18,8 @@ USES = {TEST: "only decoded", UNUSED: UNUSED}
 
 def look_at_sets(options: DoctorOptions, run: RecipeRun, found: Diagnosis) -> None:
     """Hours and utterances of every set, and the sets that ``run.sh`` names and that are not there."""
-    data = run.root / "data"
     try:
-        found.sets += read_sets(data, run.dump)
+        found.sets += read_sets(run.data, run.dump)
     except TokenChainError as error:
         found.add("data", FAIL, str(error))
         return
@@ -29,7 +27,7 @@ def look_at_sets(options: DoctorOptions, run: RecipeRun, found: Diagnosis) -> No
         remedy = "./run.sh --stop_stage data makes it; then run this again"
         found.add("data", OK if options.hours else WARN, "not there yet", remedy)
         return
-    found.findings += [describe_set(facts, role=run.roles.get(facts.name, UNUSED)) for facts in found.sets]
+    found.findings += [describe_set(facts, run.data, role=run.roles.get(facts.name, UNUSED)) for facts in found.sets]
     there = [facts.name for facts in found.sets]
     for role in (TRAIN, VALID, TEST):
         missing = [name for name, its_role in run.roles.items() if its_role == role and name not in there]
@@ -81,7 +79,7 @@ def _fit_of(
     facts: SetFacts, run: RecipeRun, settings: Settings, *, text_tokenizer: TextTokenizer, basis: str
 ) -> CtcFacts | None:
     """Frames against texts, by tokens or before there are any by durations; None where units are not made yet."""
-    folder: Path = run.root / "data" / facts.name
+    folder = run.data / facts.name
     common: dict[str, Any] = {"text_tokenizer": text_tokenizer, "input_layer": settings.asr.model.input_layer}
     tokens = run.dump / (f"{facts.name}_units" if run.has_units else facts.name)
     if is_extracted(tokens):

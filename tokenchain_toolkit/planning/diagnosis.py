@@ -19,7 +19,7 @@ class DoctorOptions:
 
     Attributes:
         seconds: Time of the probe; 0 leaves the probe and the estimates out.
-        hours: Hours of training speech to reckon with while there is no ``data/``.
+        hours: Hours of training speech to reckon with while there is no data.
         run_options: Options of ``run.sh``, such as ``("--train_set", "train_960")``.
         recipe: Folder of the recipe.
     """

@@ -165,7 +165,12 @@ def epoch_of(frames: np.ndarray, config: CommonConfig, *, is_training: bool = Tr
     lengths = used + config.data.max_prompt_frames
     training = config.training
     batches = make_batches(
-        lengths, batch_frames=training.batch_frames, max_batch_size=training.max_batch_size, seed=0, epoch=0
+        lengths,
+        batch_frames=training.batch_frames,
+        max_batch_size=training.max_batch_size,
+        min_batch_size=training.min_batch_size,
+        seed=0,
+        epoch=0,
     )
     padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
     if not is_training or not isinstance(config, ChainConfig):

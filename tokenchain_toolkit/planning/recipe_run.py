@@ -44,6 +44,11 @@ class RecipeRun:
         return {folder.name: role for folder, role in roles_of(self.commands).items()}
 
     @property
+    def data(self) -> Path:
+        """Folder of the sets."""
+        return self.root / Path(self.trainings[0].options["train_data"][0]).parent
+
+    @property
     def dump(self) -> Path:
         """Folder of the token dumps."""
         return self.root / Path(self.trainings[0].options["train_dump"][0]).parent
@@ -93,9 +98,10 @@ def ask_recipe(root: Path, options: Sequence[str] = ()) -> RecipeRun:
 
 
 def _source_folder(root: Path, commands: Sequence[StageCommand]) -> Path | None:
-    """The folder that ``--source`` names, seen by the text units that validation is given: of no other recipe's."""
+    """The folder that ``--source`` names, seen by the text units that validation is given, which are its own."""
     for command in commands:
         token_list = command.one("token_list") if command.name == "validate" else None
-        if token_list is not None:  # <source>/data/token_list/<tag>
-            return root / Path(token_list).parents[2]
+        if token_list is not None:
+            folder = root / Path(token_list).parents[2]  # of <source>/data/token_list/<tag>
+            return None if folder.resolve() == root.resolve() else folder
     return None

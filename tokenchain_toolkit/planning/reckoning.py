@@ -29,7 +29,7 @@ from tokenchain_toolkit.recipe.sets import TRAIN
 def reckon(options: DoctorOptions, run: RecipeRun, settings: Settings, found: Diagnosis) -> None:
     """Measure, and say what each stage takes."""
     if not found.sets and options.hours is None:
-        remedy = "give the hours of training speech by --hours, or run this again when data/ is there"
+        remedy = "give the hours of training speech by --hours, or run this again when the sets are there"
         found.add("estimates", WARN, "the amount of data is not known", remedy)
         return
     try:
@@ -51,7 +51,7 @@ class _Reckoner:
         self.sizes = expected_sizes(settings, run.dump / names[0], frames_per_unit_of(found.ctc, names[0]))
         sets = found.sets or sets_of_hours(options.hours or 0.0, run.roles)
         self.amounts = Amounts(run, sets, frame_rate=self.sizes.frame_rate)
-        frames = self.amounts.of(*(f"data/{name}" for name in names))
+        frames = self.amounts.of(*(str(run.data / name) for name in names))
         if not len(frames):
             raise DataError(
                 f"no utterance of the training set, {', '.join(names)}, has a known duration, so nothing can be "

@@ -90,9 +90,9 @@ def _duration(path: str) -> float | None:
         return None
 
 
-def describe_set(facts: SetFacts, *, role: str = "") -> Finding:
-    """Hours and utterances in one line, and what the set is for, if that is told."""
-    check = f"data/{facts.name}"
+def describe_set(facts: SetFacts, data: Path, *, role: str = "") -> Finding:
+    """Hours and utterances of a set of ``data`` in one line, and what the set is for, if that is told."""
+    check = str(data / facts.name)
     if not facts.num_utts:
         return Finding(check, FAIL, "holds no utterances", "run stage data again")
     if facts.unreadable:

@@ -1,13 +1,13 @@
 """The whole check of a recipe's folder, in the order in which a recipe comes into being."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenchain_toolkit.config.load import load_config
 from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.data.validate import validate_data_dir
 from tokenchain_toolkit.errors import ConfigError, DataError
-from tokenchain_toolkit.recipe.commands import StageCommand, recipe_commands
+from tokenchain_toolkit.recipe.commands import StageCommand, audio_rules_of, recipe_commands
 from tokenchain_toolkit.recipe.configurations import check_configurations
 from tokenchain_toolkit.recipe.findings import Findings
 from tokenchain_toolkit.recipe.layout import can_be_asked, check_layout
@@ -45,8 +45,8 @@ def check_recipe(root: Path, *, num_jobs: int = 2) -> list[Findings]:
     return [
         layout,
         check_configurations(root, commands),
-        _check_presence(root, [str(folder) for folder in roles]),
-        _check_data(root, sets, num_jobs=num_jobs),
+        _check_presence(root, roles),
+        _check_data(root, sets, commands, num_jobs=num_jobs),
         check_ids_and_paths(sets),
         check_texts(sets, required_characters=_required_characters(root, commands)),
         check_overlap(sets),
@@ -66,23 +66,28 @@ def _required_characters(root: Path, commands: Sequence[StageCommand]) -> str:
     return ""
 
 
-def _check_presence(root: Path, folders: list[str]) -> Findings:
+def _check_presence(root: Path, folders: Iterable[Path]) -> Findings:
     """Every set that run.sh names is there."""
     found = Findings("Sets")
-    there = ", ".join(sorted(path.parent.name for path in (root / "data").glob("*/wav.scp"))) or "none"
     for folder in folders:
         if not (root / folder).is_dir():
-            what = f"{folder} is missing, which run.sh names (data has: {there})"
+            there = ", ".join(sorted(path.parent.name for path in (root / folder.parent).glob("*/wav.scp"))) or "none"
+            what = f"{folder} is missing, which run.sh names ({folder.parent} has: {there})"
             remedy = "let local/data.sh write it and run ./run.sh --stage data --stop_stage data, or mend run.sh"
             found.problems.append(f"{what}; {remedy}")
     return found
 
 
-def _check_data(root: Path, sets: list[RecipeSet], *, num_jobs: int) -> Findings:
-    """What validation says of each set."""
+def _check_data(root: Path, sets: list[RecipeSet], commands: Sequence[StageCommand], *, num_jobs: int) -> Findings:
+    """What validation says of each set, asked as the recipe's stage asks it."""
     found = Findings("Data")
+    try:
+        rules = audio_rules_of(commands)
+    except ConfigError as error:
+        found.problems.append(str(error))
+        return found
     for one in sets:
-        report = validate_data_dir(root / one.folder, num_jobs=num_jobs)
+        report = validate_data_dir(root / one.folder, rules=rules, num_jobs=num_jobs)
         found.problems += report.problems
         found.warnings += report.warnings
     return found

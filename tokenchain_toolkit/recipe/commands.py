@@ -5,10 +5,11 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.data.audio_scan import AudioRules
+from tokenchain_toolkit.errors import ConfigError, DataError
 
 PACKAGE = "tokenchain_toolkit.bin."
 HEADING = "== stage "
@@ -81,6 +82,25 @@ def parse_commands(lines: Sequence[str]) -> list[StageCommand]:
         if len(words) > 2 and words[1] == "-m" and words[2].startswith(PACKAGE):
             commands.append(_command(stage, words[2].removeprefix(PACKAGE), words[3:]))
     return commands
+
+
+def audio_rules_of(commands: Sequence[StageCommand]) -> AudioRules:
+    """What audio must be like by the options of the stage validate.
+
+    Raises:
+        ConfigError: A threshold is no number.
+    """
+    rules = AudioRules()
+    for options in (command.options for command in commands if command.name == "validate"):
+        for name in ("sample_rate", "min_seconds", "max_seconds"):
+            if given := options.get(name):
+                try:
+                    rules = replace(rules, **{name: type(getattr(rules, name))(given[-1])})
+                except ValueError as error:
+                    what = f"validate gets --{name} {given[-1]}, which is no number that it takes"
+                    raise ConfigError(f"{what}; mend --validate_args in run.sh") from error
+        rules = replace(rules, allow_resample="allow_resample" in options)
+    return rules
 
 
 def _command(stage: str, name: str, words: Sequence[str]) -> StageCommand:

@@ -46,7 +46,7 @@ def check_source(source: Path, *, needed: Sequence[Path]) -> None:
         lines = "".join(f"\n  {path}" for path in missing)
         raise DataError(
             f"{len(missing)} files are taken from {named} and are not there; run the recipe in {named} first, with the "
-            f"same --tag and --exp, or mend --source_sets:{lines}"
+            f"same --tag, --data, --dump and --exp, or mend --source_sets:{lines}"
         )
     manifests = [source / path for path in needed if path.name == MANIFEST]
     for path in manifests[1:]:

@@ -76,7 +76,7 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
     page = shared | {
         "headline": headline_rows(rows),
         "claims": claims_beside_ours(compared),
-        "changes_svg": draw_changes(compared) if compared else "",
+        "changes_svg": draw_changes(compared),
         "figures": draw_families(inputs.exp),
         "num_series": len(SERIES),
         "played_sets": read_players(inputs, config),

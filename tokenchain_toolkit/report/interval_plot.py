@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tokenchain_toolkit.report.curves import INK, RULE, SERIES, to_svg
-from tokenchain_toolkit.report.results import Comparison, metric_name
+from tokenchain_toolkit.report.results import Comparison, is_error_rate, metric_name
 
 
 class DrawnChange(NamedTuple):
@@ -17,16 +17,18 @@ class DrawnChange(NamedTuple):
 
 
 def draw_changes(compared: Sequence[Comparison]) -> str:
-    """Comparisons of a recipe as an inline SVG element."""
+    """Error rates of a recipe compared, as an inline SVG element; empty if there are none."""
     drawn = []
     for each in compared:
+        if not is_error_rate(each.metric):
+            continue
         change = each.change
         low = change.value if change.ci_low is None else change.ci_low
         high = change.value if change.ci_high is None else change.ci_high
         against = f" against {change.baseline}" if each.since_start else ""
         label = f"{change.experiment}{against} · {change.set} · {metric_name(each.metric)}"
         drawn.append(DrawnChange(label, change.value, low, high))
-    return draw_intervals(drawn, salt="changes")
+    return draw_intervals(drawn, salt="changes") if drawn else ""
 
 
 def draw_intervals(changes: Sequence[DrawnChange], *, salt: str) -> str:

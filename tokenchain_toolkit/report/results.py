@@ -55,9 +55,11 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the interval lets one say, in plain words."""
+        """What the interval lets one say, in plain words; of an error rate lower is better, of the rest higher."""
         low, high = self.change.ci_low, self.change.ci_high
-        return "no interval, so no verdict" if low is None or high is None else verdict_of(low, high)
+        if low is None or high is None:
+            return "no interval, so no verdict"
+        return verdict_of(low, high) if is_error_rate(self.metric) else verdict_of(-high, -low)
 
 
 def verdict_of(ci_low: float, ci_high: float) -> str:

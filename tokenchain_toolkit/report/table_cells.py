@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tokenchain_toolkit.config.grid import RUNS
-from tokenchain_toolkit.config.tables import SIGNS, RowSettings, ScoredSettings, StudiedSettings
+from tokenchain_toolkit.config.tables import SIGNS, STABLE, RowSettings, ScoredSettings, StudiedSettings
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_score_rows
 from tokenchain_toolkit.metrics.seed_bootstrap import Interval
@@ -16,7 +16,7 @@ from tokenchain_toolkit.report.grid_claims import REFUTED, SEEN
 from tokenchain_toolkit.report.grid_runs import Arm, HeadErrors, read_errors, read_runs
 from tokenchain_toolkit.report.results import is_error_rate
 
-UNDECIDED = "open"
+UNDECIDED, UNCHANGED = "open", "no change seen"
 
 
 @dataclass(frozen=True)
@@ -151,12 +151,15 @@ class Study:
 
 
 def mark_of(row: RowSettings, cell: Cell) -> str:
-    """``SEEN`` where the interval lies on the claim's side of zero, ``REFUTED`` on the other, else ``open``."""
+    """`SEEN` where the interval lies wholly on the good side of zero, `REFUTED` where it lies wholly on the bad one.
+
+    Else `UNDECIDED`; where the claim is that nothing gets worse and there is an interval, `UNCHANGED`.
+    """
     sign = SIGNS[row.sign]
     low, high = sorted((sign * cell.change.ci_low, sign * cell.change.ci_high))
-    if math.isnan(low) or math.isnan(high) or sign == 0:
+    if math.isnan(low) or math.isnan(high):
         return UNDECIDED
-    return SEEN if low > 0 else REFUTED if high < 0 else UNDECIDED
+    return SEEN if low > 0 else REFUTED if high < 0 else UNCHANGED if row.sign in STABLE else UNDECIDED
 
 
 def _arm_named(arms: list[Arm], labels: Mapping[str, str], *, where: str) -> Arm | None:

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tokenchain_toolkit.config.training import TrainingConfig
 from tokenchain_toolkit.data.batching import make_batches, padding_share
+from tokenchain_toolkit.data.dataset import TokenDataset
 from tokenchain_toolkit.data.module import TokenDataModule
 from tokenchain_toolkit.models.asr import count_parameters
 from tokenchain_toolkit.tasks.base import BaseTask
@@ -123,9 +124,16 @@ def _announce(task: BaseTask, data: TokenDataModule, *, resumed: bool) -> None:
         lengths,
         batch_frames=training.batch_frames,
         max_batch_size=training.max_batch_size,
+        min_batch_size=data.min_batch_size,
         seed=training.seed,
         epoch=0,
     )
+    if data.min_batch_size > training.min_batch_size:
+        LOG.warning(
+            "a batch is shared out %d times, and training.min_batch_size is %d: a few batches are larger than they are "
+            "on fewer devices; where runs are compared, set it to %d in all of them",
+            *(data.min_batch_size, training.min_batch_size, data.min_batch_size),
+        )
     LOG.info(
         "%s: %.2f M parameters, %d training utterances in %d batches (padding %.1f %%), %d epochs%s",
         type(task).__name__,
@@ -136,3 +144,18 @@ def _announce(task: BaseTask, data: TokenDataModule, *, resumed: bool) -> None:
         training.max_epochs,
         ", going on from the last checkpoint" if resumed else "",
     )
+    if data.data_config.max_prompt_frames:
+        _announce_alone(TokenDataset(data.train, data.data_config, seed=training.seed, epoch=0))
+
+
+def _announce_alone(dataset: TokenDataset) -> None:
+    """Say how many utterances cannot be given another one of their speaker as a prompt."""
+    if dataset.num_alone:
+        has_codes = dataset.corpus.dump.codes is not None
+        LOG.info(
+            "prompts: %d of %d training utterances (%.1f %%) are the only ones of their speakers: %s",
+            dataset.num_alone,
+            len(dataset),
+            100 * dataset.num_alone / len(dataset),
+            "each is cut into its prompt and its target" if has_codes else "they go without a prompt",
+        )

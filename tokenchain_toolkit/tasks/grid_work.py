@@ -16,6 +16,7 @@ from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.config.evaluation import EvaluationConfig
 from tokenchain_toolkit.config.load import config_dict
 from tokenchain_toolkit.config.t2s import T2SConfig
+from tokenchain_toolkit.config.training import what_is_trained
 from tokenchain_toolkit.data.corpus import load_corpus
 from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer
@@ -94,7 +95,7 @@ class TrainModel(Work):
 
     def settings(self) -> dict[str, Any]:
         """The experiment."""
-        return config_dict(self.config)
+        return what_is_trained(config_dict(self.config))
 
     def perform(self) -> None:
         """Train, and write the model folder."""
@@ -200,7 +201,7 @@ class TrainChain(Work):
 
     def settings(self) -> dict[str, Any]:
         """The experiment."""
-        return config_dict(self.config)
+        return what_is_trained(config_dict(self.config))
 
     def perform(self) -> None:
         """Train the chain, with the evaluation before training as it was measured once for all runs."""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tokenchain_toolkit.config.tokenizer import CodecConfig
 
 SPECTRAL_RVQ, SPEECH_TOKENIZER = "spectral_rvq", "speechtokenizer"
-CODEC = "codec.safetensors"  # where the codec that a tokenizer learned lies in its folder
+# Where the codec that a tokenizer learned, and the network before its Griffin-Lim, lie in its folder.
+CODEC, HEAD = "codec.safetensors", "codec_head.safetensors"
 
 
 class Codec(Protocol):
@@ -75,6 +76,14 @@ def load_codec(config: CodecConfig, folder: Path, *, device: str = "cpu") -> Cod
     from tokenchain_toolkit.tokenizers.neural_codecs import load_neural_codec
 
     return load_neural_codec(config.kind, config.model, num_quantizers=config.num_quantizers, device=device)
+
+
+def decoding_inputs(tokenizer: Path) -> list[Path]:
+    """Files of a tokenizer's folder that the sound of its codes depends on, for a stage's inputs.
+
+    The manifest says what the codes are; a learned codec's head, which no code depends on, it leaves out.
+    """
+    return [tokenizer / "manifest.json", *(tokenizer / name for name in (CODEC, HEAD) if (tokenizer / name).is_file())]
 
 
 def check_codes(codes_TQ: np.ndarray, *, num_quantizers: int, codebook_size: int) -> None:

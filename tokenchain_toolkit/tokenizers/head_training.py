@@ -18,6 +18,7 @@ CHECKPOINT_STEPS = 200
 GRADIENT_CLIP = 5.0
 WEIGHT_DECAY = 0.01
 WARMUP_SHARE = 0.05  # of the updates
+LEFT_OUT_SHARE = 0.1  # of the utterances, which may be shorter than a segment
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def train_head(
 
     Args:
         head: Changed in place.
-        examples: Speech; utterances shorter than a segment, or than the longest one, are not used and are counted.
+        examples: Speech. Where more than a tenth of the utterances are shorter than ``config.segment_frames``, segments
+            are so much shorter that at most a tenth is not used.
         config: Steps, batches, learning rate, seed.
         checkpoint: Where the state goes every so many updates.
         device: Torch device to train on.
@@ -47,12 +49,8 @@ def train_head(
     """
     from tqdm import tqdm
 
-    frames = min(config.segment_frames, max(len(example.log_mel_TM) for example in examples))
-    long_enough = [example for example in examples if len(example.log_mel_TM) >= frames]
-    if len(long_enough) < len(examples):
-        shorter = len(examples) - len(long_enough)
-        LOG.info("codec's head: %d of %d utterances are shorter than %d frames", shorter, len(examples), frames)
-    examples = long_enough
+    frames = _segment_length(examples, config)
+    examples = [example for example in examples if len(example.log_mel_TM) >= frames]
     head.set_scale(torch.from_numpy(np.concatenate([example.log_mel_TM for example in examples])))
     head.to(device).train()
     optimizer = build_head_optimizer(head, config)
@@ -108,6 +106,19 @@ def take_step(
     torch.nn.utils.clip_grad_norm_(head.parameters(), GRADIENT_CLIP)
     optimizer.step()
     return float(loss.detach())
+
+
+def _segment_length(examples: Sequence[HeadExample], config: HeadConfig) -> int:
+    """Frames of a segment: as many as are asked for, or as nearly all utterances have; says how many are left out."""
+    lengths = sorted(len(example.log_mel_TM) for example in examples)
+    frames = min(config.segment_frames, lengths[int(LEFT_OUT_SHARE * len(lengths))])
+    if frames < config.segment_frames:
+        message = "codec's head: segments of %d frames, not codec.head.segment_frames=%d, because utterances are short"
+        LOG.warning(message, frames, config.segment_frames)
+    shorter = sum(length < frames for length in lengths)
+    if shorter:
+        LOG.info("codec's head: %d of %d utterances are shorter than %d frames", shorter, len(lengths), frames)
+    return frames
 
 
 def _segments(

@@ -14,12 +14,11 @@ from tokenchain_toolkit.data.audio import read_audio
 from tokenchain_toolkit.data.manifest import write_manifest
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.features.interface import FeatureExtractor, build_features
-from tokenchain_toolkit.files import write_json
-from tokenchain_toolkit.tokenizers.codec import CODEC, SPECTRAL_RVQ, load_codec
+from tokenchain_toolkit.files import read_json, write_json
+from tokenchain_toolkit.tokenizers.codec import CODEC, HEAD, SPECTRAL_RVQ, load_codec
 from tokenchain_toolkit.tokenizers.head_training import HeadExample, train_head
 from tokenchain_toolkit.tokenizers.kmeans import Kmeans, KmeansLearner, seed_stability
 from tokenchain_toolkit.tokenizers.spectral_rvq import (
-    HEAD,
     LogMel,
     SpectralRvq,
     learn_spectral_rvq,
@@ -60,8 +59,12 @@ def learn_tokenizer(config: TokenizerConfig, wavs: Mapping[str, str], out: Path,
     facts: dict[str, Any] = {}
     if config.semantic.kind != "codec":
         features = build_features(config, device=device)
-        kmeans, facts = _learn_semantic(config.semantic.kmeans, reader, features, out, device=device)
-        kmeans.save(out / KMEANS)
+        if (out / CHECKPOINT).is_file() and (out / LEARNING).is_file():
+            facts = read_json(out / LEARNING)  # of a run that was killed after k-means
+        else:
+            kmeans, facts = _learn_semantic(config.semantic.kmeans, reader, features, out, device=device)
+            kmeans.save(out / KMEANS)
+            write_json(out / LEARNING, facts)
     codec = None
     if config.codec.enabled:
         if config.codec.kind == SPECTRAL_RVQ:

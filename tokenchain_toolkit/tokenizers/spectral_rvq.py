@@ -16,12 +16,10 @@ from tokenchain_toolkit.config.tokenizer import HeadConfig, TokenizerConfig
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.features.framing import magnitude_spectrogram, mel_matrix
 from tokenchain_toolkit.files import atomic_path
-from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, check_codes
+from tokenchain_toolkit.tokenizers.codec import HEAD, SPECTRAL_RVQ, check_codes
 from tokenchain_toolkit.tokenizers.griffin_lim import griffin_lim, invert_mel
 from tokenchain_toolkit.tokenizers.kmeans import Kmeans, learn_kmeans
 from tokenchain_toolkit.tokenizers.spectral_head import SpectralHead
-
-HEAD = "codec_head.safetensors"  # beside the codebooks
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the copy of the tree")
     arguments = parser.parse_args()
     copy = Path(tempfile.mkdtemp(prefix="tokenchain_bench_")) / "tree"
-    generated = shutil.ignore_patterns("exp", "dump", "data", "downloads", "__pycache__")
+    generated = shutil.ignore_patterns("exp", "dump", "data", "*_tiny", "downloads", "__pycache__")
     # The package has a folder named data; only the recipes' one is generated.
     shutil.copytree(ROOT / "tokenchain_toolkit", copy / "tokenchain_toolkit")
     shutil.copytree(ROOT / "egs2", copy / "egs2", symlinks=True, ignore=generated)

@@ -1,7 +1,10 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154
+# shellcheck disable=SC2034,SC2154
 # Recipes whose chains go on from the models of another recipe, --source: what is taken of it, and the links to it.
 # Sourced by tokenchain.sh after stages.sh.
+
+# What is adopted of a model: its files alone, since its results on the sets here go beside them.
+model_files=(model.safetensors model.json manifest.json config.yaml metrics.csv token_list)
 
 # takes STAGE FILE...: what a stage, if it is chosen, needs of the recipe in $source
 needed=()
@@ -30,17 +33,17 @@ link_to_source() {
 # Is all that the chosen stages take of the source there, and is it not mixed with what was made here or is of another?
 check_the_source() {
     local own linked links set model
-    own=("${own_sets[@]/#/data/}" "${own_sets[@]/#/$dump/}")
+    own=("${own_sets[@]/#/$data/}" "${own_sets[@]/#/$dump/}")
     linked=("$tokenizer" "$exp/units_$tag" "$token_list" "$exp"/{asr,t2s,s2a}/model.safetensors)
     if [[ -z $source ]]; then
         own+=("${linked[@]}")
         linked=()
     else
-        linked+=("${source_names[@]/#/data/}" "${source_names[@]/#/$dump/}")
+        linked+=("${source_names[@]/#/$data/}" "${source_names[@]/#/$dump/}")
         takes data "$token_list"/{bpe.model,tokens.txt,config.yaml}
         takes learn_tokenizer "$tokenizer/manifest.json"
         for set in "${source_names[@]}"; do
-            takes data "data/$set"/{wav.scp,text,utt2spk}
+            takes data "$data/$set"/{wav.scp,text,utt2spk}
             takes extract_tokens "$dump/$set"/{.done,manifest.json}
         done
         for model in asr t2s; do
@@ -50,7 +53,7 @@ check_the_source() {
         done
         [[ $speaks == false ]] || takes train_s2a "$exp/s2a"/{model.safetensors,model.json,manifest.json}
     fi
-    links=$(find data/ "$dump/" "$exp/" -maxdepth 2 -type l 2>/dev/null || true)
+    links=$(find "$data/" "$dump/" "$exp/" -maxdepth 2 -type l 2>/dev/null || true)
     if [[ $dry_run == false && -n $source$links ]]; then
         call check_source ${source:+--source "$source"} --exp "$exp" --adopted "${linked[@]}" --own "${own[@]}" \
             --needed "${needed[@]}"

@@ -73,6 +73,12 @@ is_stage() {
     echo "== stage $(stage_number "$1"): $1"
 }
 
+# reads STAGE NAME: fail if a stage is chosen that reads the configuration NAME, and there is none
+reads() {
+    [[ $dry_run == true || -f $conf/$2.yaml ]] || ! is_chosen "$1" ||
+        fail "$conf/$2.yaml is missing, which stage $1 reads"
+}
+
 # share NUMBER: what of it each command of several side by side gets
 share() {
     echo "$(($1 > side_by_side ? $1 / side_by_side : 1))"

@@ -8,33 +8,37 @@ stages=(data validate learn_tokenizer extract_tokens make_units train_bpe train_
 
 stage=1                      # first stage, by number or name
 stop_stage=${#stages[@]}     # last stage, by number or name
-train_set=train              # sets: names of folders in data/
+train_set=train              # sets: names of folders in $data
 valid_set=valid
 test_sets="test"
 synth_sets=                  # test sets to synthesize too; the first of test_sets if empty
-tag=mfcc                     # tokenizer: exp/tokenizer_<tag>, dump/<tag>
+tag=mfcc                     # tokenizer: $exp/tokenizer_<tag>, $dump/<tag>
 conf=conf                    # folder of the configurations
+data=data                    # folder of the sets, which local/data.sh writes
+dump=dump                    # folder of the tokens
 exp=exp                      # folder of the experiments
 chains="baseline st_argmax"  # chain experiments, each conf/chain_<name>.yaml; "baseline" is compared with
 num_jobs=2                   # processes of the sharded stages
 side_by_side=1               # commands at once where they do not need each other, each with its share of cores and jobs
 device=cpu                   # torch device of extraction and decoding; training finds GPUs by itself
 synth_utts=24                # utterances to synthesize of each test set
+data_args=                   # more options for local/data.sh, such as "--keep_archives"
+validate_args=               # more options for validate, such as "--max_seconds 90"
 results=.                    # folder of RESULTS.md, results.json and report.html
 title=$(basename "$(dirname "$PWD")")    # of the report
-options=(stage stop_stage train_set valid_set test_sets synth_sets tag conf exp chains num_jobs side_by_side device
-    synth_utts results title)    # and --dry_run, --overwrite, --list_stages, --tiny, --help
+options=(stage stop_stage train_set valid_set test_sets synth_sets tag conf data dump exp chains num_jobs side_by_side
+    device synth_utts data_args validate_args results title)    # and --dry_run, --overwrite, --list_stages, --tiny, --help
 
 # Chains that go on from the models of another recipe, on its tokens and text units; egs2/tedlium2 adapts so.
-source=                      # that recipe's folder, with the same --tag and --exp; empty: all is learned here
+source=                      # that recipe's folder, whose tag, data, dump and exp have the same names; empty: none
 source_sets=                 # sets of it that are used here, too, under the same names
 replay_sets=                 # those of them that the chains are trained on beside train_set
 options+=(source source_sets replay_sets)
 
 template=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-# A pass through all stages in minutes, on any corpus of which there is little here; what the recipe itself makes stays.
-tiny=(--conf "$template/conf/tiny" --tag tiny --exp exp_tiny --results exp_tiny --device cpu --synth_utts 2
-    --title "$title with tiny settings, which show that the recipe runs; the figures mean nothing")
+# A pass through all stages in minutes, on any corpus of which there is little here, in folders of its own.
+tiny=(--conf "$template/conf/tiny" --tag tiny --data data_tiny --dump dump_tiny --exp exp_tiny --results exp_tiny
+    --device cpu --synth_utts 2 --title "$title with tiny settings, which show that the recipe runs; the figures mean nothing")
 
 . "$template/stages.sh"
 . "$template/source.sh"
@@ -58,8 +62,8 @@ for set in "${synth_names[@]}"; do
         fail "--synth_sets names $set, which is not among --test_sets $test_sets"
 done
 all_sets=("$train_set" "$valid_set" "${test_names[@]}")
-dump=dump/$tag
-token_list=data/token_list/$tag
+dump=$dump/$tag
+token_list=$data/token_list/$tag
 tokenizer=$exp/tokenizer_$tag
 [[ -n $source || -z $source_sets$replay_sets ]] || fail "--source_sets and --replay_sets need --source"
 read -r -a source_names <<<"$source_sets"
@@ -72,9 +76,6 @@ jobs=(--num_jobs "$num_jobs" --device "$device")
 few_jobs=(--num_jobs "$(share "$num_jobs")" --device "$device")    # of commands that run side by side
 
 . "$template/units.sh"
-
-# What is adopted of a model: its files alone, since its results on the sets here go beside them.
-model_files=(model.safetensors model.json manifest.json config.yaml metrics.csv token_list)
 
 own_sets=()    # those of all_sets that are made here
 for set in "${all_sets[@]}"; do
@@ -90,7 +91,7 @@ fi
 
 check_the_source
 
-training_data=(--train_data "data/$train_set" --valid_data "data/$valid_set")
+training_data=(--train_data "$data/$train_set" --valid_data "$data/$valid_set")
 training_sets=("${training_data[@]}" --train_dump "$(units_of "$dump/$train_set")"
     --valid_dump "$(units_of "$dump/$valid_set")")
 
@@ -101,9 +102,9 @@ if [[ -n $source ]]; then
     train_dumps=("${chain_train[@]/#/$dump/}")
     test_dumps=("${test_names[@]/#/$dump/}")
     suffix=$(units_of "")
-    chain_sets=(--train_data "${chain_train[@]/#/data/}" --train_dump "${train_dumps[@]/%/$suffix}"
-        --valid_data "data/$valid_set" --valid_dump "$dump/$valid_set$suffix"
-        --eval_data "${test_names[@]/#/data/}" --eval_dump "${test_dumps[@]/%/$suffix}")
+    chain_sets=(--train_data "${chain_train[@]/#/$data/}" --train_dump "${train_dumps[@]/%/$suffix}"
+        --valid_data "$data/$valid_set" --valid_dump "$dump/$valid_set$suffix"
+        --eval_data "${test_names[@]/#/$data/}" --eval_dump "${test_dumps[@]/%/$suffix}")
 fi
 
 # recognise DUMP OUT: with the pretrained ASR, which no chain has changed
@@ -112,11 +113,7 @@ recognise() {
         "${few_jobs[@]}" "${redo[@]}"
 }
 
-# reads STAGE NAME: a configuration of a stage; if it is missing, that is said now, not after hours of other stages
-reads() {
-    [[ $dry_run == true || -f $conf/$2.yaml ]] || ! is_chosen "$1" ||
-        fail "$conf/$2.yaml is missing, which stage $1 reads"
-}
+# A configuration that is missing is named now, not after hours of other stages.
 if [[ -z $source ]]; then
     reads learn_tokenizer tokenizer
     reads train_bpe bpe
@@ -129,20 +126,22 @@ for name in decode_asr decode_t2s synthesize; do
 done
 
 if is_stage data; then
-    export train_set valid_set test_sets source tag    # for corpora that can be cut into various sets
-    show_or_do local/data.sh "${redo[@]}"
+    export data num_jobs train_set valid_set test_sets source tag    # local/data.sh reads what it has a use for
+    read -r -a more <<<"$data_args"
+    show_or_do local/data.sh "${redo[@]}" "${more[@]}"
     for set in "${source_names[@]}"; do
-        adopted "data/$set"
+        adopted "$data/$set"
     done
 fi
 
 if is_stage validate; then
-    call validate "${own_sets[@]/#/data/}" --num_jobs "$num_jobs" ${source:+--token_list "$source/$token_list"} \
-        "${redo[@]}"
+    read -r -a more <<<"$validate_args"
+    call validate "${own_sets[@]/#/$data/}" --num_jobs "$num_jobs" ${source:+--token_list "$source/$token_list"} \
+        "${redo[@]}" "${more[@]}"
 fi
 
 if is_stage learn_tokenizer; then
-    adopted "$tokenizer" || call learn_tokenizer --config "$conf/tokenizer.yaml" --data "data/$train_set" \
+    adopted "$tokenizer" || call learn_tokenizer --config "$conf/tokenizer.yaml" --data "$data/$train_set" \
         --out "$tokenizer" --device "$device" "${redo[@]}"
 fi
 
@@ -151,7 +150,7 @@ if is_stage extract_tokens; then
         adopted "$dump/$set"
     done
     for set in "${own_sets[@]}"; do
-        call extract_tokens --tokenizer "$tokenizer" --data "data/$set" --out "$dump/$set" "${jobs[@]}" "${redo[@]}"
+        call extract_tokens --tokenizer "$tokenizer" --data "$data/$set" --out "$dump/$set" "${jobs[@]}" "${redo[@]}"
     done
 fi
 
@@ -169,7 +168,7 @@ fi
 
 if is_stage train_bpe; then
     adopted "$token_list" || call train_bpe --config "$conf/bpe.yaml" --out "$token_list" "${redo[@]}" \
-        --text "data/$train_set/text"
+        --text "$data/$train_set/text"
 fi
 
 for model in asr t2s; do
@@ -207,8 +206,8 @@ fi
 
 # draw MODEL EXPERIMENT: the texts of set $set as tokens
 draw() {
-    beside decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/$1" --data "data/$set" \
-        --dump "$(units_of "$dump/$set")" --norms_data "data/$valid_set" --norms_dump "$(units_of "$dump/$valid_set")" \
+    beside decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/$1" --data "$data/$set" \
+        --dump "$(units_of "$dump/$set")" --norms_data "$data/$valid_set" --norms_dump "$(units_of "$dump/$valid_set")" \
         --out "$exp/$2/t2s_$set" --device "$device" "${redo[@]}"
 }
 
@@ -225,13 +224,13 @@ wait_for_all
 # speak DUMP EXPERIMENT: some of set $set by S2A from the semantic tokens of DUMP, in the same voices whatever the dump
 speak() {
     beside synthesize --config "$conf/synthesize.yaml" --tokenizer "$tokenizer" --s2a "$exp/s2a" --dump "$1" \
-        --prompt_dump "$dump/$set" --data "data/$set" --max_utts "$synth_utts" --out "$exp/$2/synth_$set" \
+        --prompt_dump "$dump/$set" --data "$data/$set" --max_utts "$synth_utts" --out "$exp/$2/synth_$set" \
         "${few_jobs[@]}" "${redo[@]}"
 }
 
 if is_stage synthesize && [[ $speaks == true ]]; then
     for set in "${synth_names[@]}"; do
-        call synthesize --tokenizer "$tokenizer" --dump "$dump/$set" --data "data/$set" \
+        call synthesize --tokenizer "$tokenizer" --dump "$dump/$set" --data "$data/$set" \
             --out "$exp/codec/synth_$set" "${jobs[@]}" "${redo[@]}"
         speak "$dump/$set" s2a
         for chain in "${chain_names[@]}"; do
@@ -267,11 +266,11 @@ if is_stage score; then
     wait_for_all
 
     for set in "${test_names[@]}"; do
-        score_text asr asr "$exp/asr/decode_$set" "$set" "data/$set/text" --trained "$exp/asr" --metric wer cer
+        score_text asr asr "$exp/asr/decode_$set" "$set" "$data/$set/text" --trained "$exp/asr" --metric wer cer
         for chain in "${chain_names[@]}"; do
             folder=$exp/chain_$chain
             against "decode_$set" asr
-            score_text "chain_$chain" chain "$folder/decode_$set" "$set" "data/$set/text" --trained "$folder/asr" \
+            score_text "chain_$chain" chain "$folder/decode_$set" "$set" "$data/$set/text" --trained "$folder/asr" \
                 --metric wer cer "${compared[@]}"
         done
     done
@@ -282,19 +281,20 @@ if is_stage score; then
             score_drawn "chain_$chain" chain "$exp/chain_$chain/t2s" "${compared[@]}"
         done
         [[ $speaks == true ]] || continue
-        score_text codec codec "$exp/codec/synth_decode_$set" "$set" "data/$set/text" --metric_name resynthesis_wer
+        score_text codec codec "$exp/codec/synth_decode_$set" "$set" "$data/$set/text" --metric_name resynthesis_wer
         score_text s2a s2a "$exp/s2a/synth_decode_$set" "$set" "$exp/s2a/synth_$set/text" --trained "$exp/s2a" \
             --metric_name s2a_wer
         for chain in "${chain_names[@]}"; do
             folder=$exp/chain_$chain
+            against "synth_decode_$set"
             score_text "chain_$chain" chain "$folder/synth_decode_$set" "$set" "$folder/synth_$set/text" \
-                --trained "$folder/t2s" --metric_name synthesis_wer
+                --trained "$folder/t2s" --metric_name synthesis_wer "${compared[@]}"
         done
-        call error_ladder --exp "$exp" --data "data/$set" --experiments "${chain_names[@]/#/chain_}" \
+        call error_ladder --exp "$exp" --data "$data/$set" --experiments "${chain_names[@]/#/chain_}" \
             --device "$device" --out "$exp/ladder_$set" "${redo[@]}"
     done
 fi
 
 if is_stage report; then
-    call report --exp "$exp" --data data --dump "$dump" --out "$results" --title "$title"
+    call report --exp "$exp" --data "$data" --dump "$dump" --out "$results" --title "$title"
 fi

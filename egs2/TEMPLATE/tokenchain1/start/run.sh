@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# Names of the folders that local/data.sh writes to data/; several test sets in quotes: "test_clean test_noisy".
+# Names of the folders that local/data.sh writes to $data; several test sets in quotes: "test_clean test_noisy".
 ./tokenchain.sh \
     --train_set train \
     --valid_set valid \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 1 of fsdd: digit strings from the Free Spoken Digit Dataset. Options are passed on, for instance --scale 0.1.
+# Stage 1 of fsdd: digit strings from the Free Spoken Digit Dataset. More options: ./run.sh --data_args "--scale 0.1"
 set -euo pipefail
 
 . ./path.sh
@@ -9,5 +9,5 @@ if [[ -z $FSDD ]]; then
     FSDD=downloads/free-spoken-digit-dataset
     [[ -d $FSDD ]] || git clone --depth 1 https://github.com/Jakobovski/free-spoken-digit-dataset "$FSDD"
 fi
-python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out data --fsdd "$FSDD" --speechocean "$SPEECHOCEAN762_DIGITS" \
-    --scale "$FSDD_SCALE" "$@"
+python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out "${data:-data}" --fsdd "$FSDD" \
+    --speechocean "$SPEECHOCEAN762_DIGITS" --scale "$FSDD_SCALE" "$@"

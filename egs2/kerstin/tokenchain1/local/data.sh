@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 1 of kerstin: train, valid and test at 16 kHz. Options are passed on, for instance --num_jobs 4.
+# Stage 1 of kerstin: train, valid and test at 16 kHz.
 set -euo pipefail
 
 . ./path.sh
@@ -9,4 +9,5 @@ if [[ -z $KERSTIN ]]; then
     KERSTIN=downloads/dataset-voice-kerstin
     [[ -d $KERSTIN ]] || git clone --depth 1 https://github.com/rhasspy/dataset-voice-kerstin "$KERSTIN"
 fi
-python3 -m tokenchain_toolkit.bin.prepare_data kerstin --out data --root "$KERSTIN" "$@"
+python3 -m tokenchain_toolkit.bin.prepare_data kerstin --out "${data:-data}" --root "$KERSTIN" \
+    --num_jobs "${num_jobs:-2}" "$@"
