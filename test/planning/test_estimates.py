@@ -1,6 +1,7 @@
 """Probe and estimates: batches like training's, figures that follow from them by frames and epochs."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,13 +19,14 @@ from tokenchain_toolkit.planning.estimates import (
     Epoch,
     describe_stages,
     epoch_of,
+    extraction_stage,
     frames_at_once,
-    tokenizer_stages,
+    learning_stage,
     training_stage,
     warmup_fault,
 )
 from tokenchain_toolkit.planning.findings import OK, WARN
-from tokenchain_toolkit.planning.probe import StepMeasure, StepProbe, measure_step
+from tokenchain_toolkit.planning.probe import TRAINED_BYTES, StepMeasure, StepProbe, measure_step
 from tokenchain_toolkit.planning.recipe import TokenSizes
 from tokenchain_toolkit.planning.tokenizer_probe import (
     ExtractionMeasure,
@@ -32,13 +34,14 @@ from tokenchain_toolkit.planning.tokenizer_probe import (
     has_head,
     measure_extraction,
     measure_head,
+    measure_vocoding,
 )
 from tokenchain_toolkit.planning.trainees import asr_trainee, chain_trainee, random_batch, s2a_trainee, t2s_trainee
 
 SIZES = TokenSizes(num_semantic=12, vocab_size=9, num_quantizers=3, codebook_size=7, frames_per_unit=6.0)
 LENGTHS = np.arange(20, 60)
 TRAINING = {"batch_frames": 400, "accelerator": "cpu", "precision": "32-true", "max_epochs": 5}
-MEASURE = StepMeasure("asr", "CPU", "32-true", 1000, num_steps=3, frames=100, seconds=2.0, kept_bytes=50.0, flops=7.0)
+MEASURE = StepMeasure("asr", "CPU", "32-true", 1000, 3, 100, seconds=2.0, fixed_bytes=70.0, kept_bytes=50.0, flops=7.0)
 
 
 @pytest.fixture
@@ -79,6 +82,23 @@ def test_every_model_is_measured_on_batches_that_training_could_have(trainees):
         assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True)), "a step changes the weights"
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_memory_grows_by_the_frames_and_not_by_the_weights(trainees, precision):
+    """Of a batch that was not measured, what is kept is foretold; copies of the weights do not grow with the batch."""
+    for trainee in trainees:
+        training = replace(trainee.config.training, precision=precision)
+        trainee = replace(trainee, config=replace(trainee.config, training=training))
+        probe = StepProbe(trainee, np.full(8, 40), SIZES, input_layer="conv1d2")
+        found = measure_step(probe, seconds=0.0)
+        weights = found.num_parameters * TRAINED_BYTES
+        for num_utts in (1, 8):
+            kept = probe.kept(probe.batch(num_utts))
+            assert found.memory(probe.frames(num_utts)) - weights == pytest.approx(kept, rel=0.02), trainee.name
+        # Copies in half precision of most of the weights: two bytes each.
+        assert (found.fixed_bytes > found.num_parameters) == (precision == "bf16-mixed"), trainee.name
+        assert found.frames_in(found.memory(5500)) == 5000
+
+
 def test_where_time_is_short_utterances_are_cut(trainees):
     probe = StepProbe(trainees[1], np.full(8, 2000), SIZES, input_layer="conv1d2")
     found = measure_step(probe, seconds=0.0)
@@ -101,6 +121,14 @@ def test_features_are_faster_than_speech():
     assert measure_extraction(of_codec, device="cpu", seconds=0.1).what.startswith("log-mel frames")
 
 
+@pytest.mark.parametrize("steps", [0, 3])
+def test_the_codec_that_is_measured_makes_audio_with_and_without_a_head(steps):
+    head = HeadConfig(steps=steps, hidden_dim=8, num_layers=1)
+    config = TokenizerConfig(codec=CodecConfig(head=head, griffin_lim_iterations=2))
+    found = measure_vocoding(config, device="cpu", seconds=0.1)
+    assert found.speed > 1 and found.sample_rate == 16000
+
+
 def test_an_epoch_is_its_padded_batches():
     config = ASRConfig(training=TrainingConfig(batch_frames=1000, max_batch_size=10))
     assert epoch_of(np.full(20, 50), config) == Epoch(20 * 50, updates=2)
@@ -109,7 +137,21 @@ def test_an_epoch_is_its_padded_batches():
     assert epoch_of(np.full(20, 50), prompted) == Epoch(10 * 60, updates=1)
     assert epoch_of(np.full(20, 50), prompted, is_training=False).frames == 20 * 60
     beside = ChainConfig(training=config.training, unpaired=UnpairedConfig(speech_ratio=1.0, text_ratio=0.5))
-    assert epoch_of(np.full(20, 50), beside).frames == 2500
+    assert epoch_of(np.full(20, 50), beside) == Epoch(2500, updates=2, drawn_frames=500)
+    assert epoch_of(np.full(20, 50), beside, is_training=False) == Epoch(1000, updates=2)
+
+
+def test_s2a_takes_all_utterances_whatever_the_paired_share():
+    data = DataConfig(paired_share=0.25)
+    frames = {kind: epoch_of(np.full(20, 50), kind(data=data)).frames for kind in (ASRConfig, S2AConfig)}
+    assert frames[S2AConfig] == 4 * frames[ASRConfig]
+
+
+def test_what_is_drawn_for_text_alone_takes_its_time_in_every_epoch():
+    common = {"training": TrainingConfig(**TRAINING), "unpaired": UnpairedConfig(text_ratio=0.5)}
+    frames = {"train_frames": np.full(20, 40), "valid_frames": np.full(6, 40)}
+    without, with_drawing = (training_stage(MEASURE, ChainConfig(**common), **frames, drawing=d) for d in (0.0, 0.1))
+    assert with_drawing.seconds - without.seconds == pytest.approx(5 * 400 * 0.1) and "drawn" in with_drawing.basis
 
 
 def test_a_run_takes_its_frames_times_its_epochs():
@@ -117,7 +159,7 @@ def test_a_run_takes_its_frames_times_its_epochs():
     found = training_stage(MEASURE, config, train_frames=np.full(20, 40), valid_frames=np.full(6, 40))
     assert found.stage == "train_asr" and found.seconds == pytest.approx(5 * (800 + 240 / 3) * 2.0 / 100)
     # Three checkpoints of weights and two moments, and the weights; weights, gradients, moments and 400 frames.
-    assert found.disk_bytes == 3 * 12 * 1000 + 4000 and found.memory_bytes == 16 * 1000 + 50 * 400
+    assert found.disk_bytes == 3 * 12 * 1000 + 4000 and found.memory_bytes == 16 * 1000 + 70 + 50 * 400
 
 
 @pytest.mark.parametrize(
@@ -129,20 +171,30 @@ def test_a_pass_holds_a_share_of_the_batch(devices, device_frames, expected):
 
 
 EXTRACTION = ExtractionMeasure(speed=100.0, what="mfcc features")
-AMOUNT = {"train_seconds": 1e6, "all_seconds": 2e6, "sizes": TokenSizes(num_quantizers=8)}
+AMOUNT = {"train_seconds": 1e6, "sizes": TokenSizes(num_quantizers=8)}
 
 
 def test_tokens_take_two_bytes_each():
-    learn, extract = tokenizer_stages(TokenizerConfig(), EXTRACTION, None, **AMOUNT)
+    learn = learning_stage(TokenizerConfig(), EXTRACTION, None, **AMOUNT)
+    extract = extraction_stage(TokenizerConfig(), EXTRACTION, seconds=2e6, sizes=AMOUNT["sizes"])
     assert (learn.stage, learn.seconds, learn.disk_bytes) == ("learn_tokenizer", 500_000 / 50 / 100, 0)
     assert (extract.stage, extract.seconds) == ("extract_tokens", 2e4) and extract.disk_bytes == 2e6 * 50 * 9 * 2
 
 
 def test_the_head_takes_its_updates_and_its_weights():
     head = HeadMeasure(step_seconds=0.25, num_steps=400, num_parameters=1000)
-    without, with_head = (tokenizer_stages(TokenizerConfig(), EXTRACTION, each, **AMOUNT) for each in (None, head))
-    assert with_head[0].seconds - without[0].seconds == 100 and with_head[0].disk_bytes == 4000
-    assert "400 updates of the codec's head" in with_head[0].basis and with_head[1] == without[1]
+    without, with_head = (learning_stage(TokenizerConfig(), EXTRACTION, each, **AMOUNT) for each in (None, head))
+    assert with_head.seconds - without.seconds == 100 and with_head.disk_bytes == 4000
+    assert "400 updates of the codec's head" in with_head.basis
+
+
+def test_a_codec_is_learned_also_where_its_first_codebook_is_the_semantic_tokens():
+    of_codec = SemanticConfig(kind="codec")
+    head = HeadMeasure(step_seconds=0.25, num_steps=400, num_parameters=1000)
+    learn = learning_stage(TokenizerConfig(semantic=of_codec), EXTRACTION, head, **AMOUNT)
+    assert learn.seconds == 200_000 / 50 / 100 + 100 and learn.disk_bytes == 4000 and learn.memory_bytes == 0
+    pretrained = TokenizerConfig(semantic=of_codec, codec=CodecConfig(kind="encodec", model="there"))
+    assert learning_stage(pretrained, EXTRACTION, None, **AMOUNT) is None
 
 
 def test_the_head_that_is_measured_is_that_of_the_settings():

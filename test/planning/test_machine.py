@@ -48,10 +48,15 @@ def test_the_hungriest_stage_decides_about_memory():
     assert (found.status, found.remedy) == (WARN, "smaller passes") and "train_t2s needs about 20 GB" in found.found
 
 
-def test_a_gpu_without_bf16_is_a_warning():
+def test_no_gpu_fails_where_the_recipe_asks_for_one():
     assert describe_gpus([]).status == OK
-    assert describe_gpus([Gpu("A100", 80 * GB, has_bf16=True)]).status == OK
-    assert describe_gpus([Gpu("T4", 16 * GB, has_bf16=False)]).status == WARN
+    found = describe_gpus([], is_wanted=True)
+    assert found.status == FAIL and "--device cpu" in found.remedy
+
+
+def test_a_gpu_without_bf16_is_a_warning():
+    assert describe_gpus([Gpu("A100", 80 * GB, 79 * GB, has_bf16=True)]).status == OK
+    assert describe_gpus([Gpu("T4", 16 * GB, 15 * GB, has_bf16=False)]).status == WARN
 
 
 def test_estimates_have_two_digits_and_fitting_units():
@@ -102,3 +107,14 @@ def test_the_environment_wins_over_db_sh(recipe, monkeypatch):
 def test_a_folder_without_db_sh_is_no_recipe(tmp_path):
     (found,) = check_corpora(tmp_path)
     assert found.status == WARN and "egs2" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("mirror", "status"), [("", OK), ("https://openslr.elda.org/resources", OK), ("/corpora/openslr", FAIL)]
+)
+def test_a_mirror_is_no_corpus(recipe, monkeypatch, mirror, status):
+    (recipe / "local/data.sh").write_text('prepare --openslr "$OPENSLR"\n')
+    (recipe / "db.sh").write_text("export OPENSLR=${OPENSLR-}\n")
+    monkeypatch.setenv("OPENSLR", mirror)
+    (found,) = check_corpora(recipe)
+    assert found.status == status and "corpus" not in found.found + found.remedy

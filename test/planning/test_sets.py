@@ -29,6 +29,7 @@ def test_hours_come_from_the_headers_of_audio(data):
     assert facts.num_utts == 10 and facts.hours == pytest.approx(10 / 3600) and not facts.is_sampled
     found = describe_set(facts, data)
     assert found.status == OK and "10 utterances" in found.found
+    assert describe_set(facts, data, role="test").found == f"{found.found}; test"
 
 
 def test_large_sets_are_sampled(data, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.data.corpus import load_corpus, skip_unusable
 from tokenchain_toolkit.data.kaldi import write_table
-from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.models.asr import encoder_frames
 from tokenchain_toolkit.planning.findings import FAIL, OK, WARN
 from tokenchain_toolkit.planning.sets import SetFacts
@@ -62,6 +62,18 @@ def test_a_small_share_is_a_warning(hasty, compare):
     facts = compare(hasty["train_data"], hasty["train_dump"])
     found = describe_ctc(CtcFacts(**{**vars(facts), "num_utts": 1000}), input_layer="conv1d2")
     assert found.status == WARN and "skipped.tsv" in found.remedy
+
+
+def test_where_nothing_is_trained_on_it_is_a_warning(hasty, compare):
+    facts = compare(hasty["train_data"], hasty["train_dump"])
+    found = describe_ctc(facts, input_layer="conv1d2", use="only decoded")
+    assert found.status == WARN and found.remedy.startswith("only decoded") and "input_layer=linear" in found.remedy
+
+
+def test_nothing_is_said_of_no_utterances(hasty):
+    common = {"text_tokenizer": None, "input_layer": "conv1d2", "frame_rate": 50.0, "basis": "durations"}
+    with pytest.raises(DataError, match="far has no utterance"):
+        ctc_of_durations(SetFacts("far", 3, {}, is_sampled=False), hasty["train_data"], **common)
 
 
 def test_durations_tell_the_same_before_there_are_tokens(recipe, hasty, compare):

@@ -1,9 +1,7 @@
 """Say in plain words where a recipe's folder does not keep the contract of egs2/README.md, and how to mend it."""
 
 import argparse
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenchain_toolkit.bin._cli import run_command
@@ -26,12 +24,13 @@ def run(arguments: argparse.Namespace) -> None:
     import logging
 
     from tokenchain_toolkit.errors import DataError
+    from tokenchain_toolkit.files import working_in
     from tokenchain_toolkit.recipe.check import check_recipe
 
     logger = logging.getLogger(__name__)
     if not arguments.recipe.is_dir():
         raise DataError(f"{arguments.recipe} is no folder; egs2/TEMPLATE/tokenchain1/setup.sh makes a recipe")
-    with _working_in(arguments.recipe):
+    with working_in(arguments.recipe):
         respects = check_recipe(Path("."), num_jobs=arguments.num_jobs)
     for found in respects:
         lines = [f"problem: {text}" for text in found.problems] + [f"warning: {text}" for text in found.warnings]
@@ -44,17 +43,6 @@ def run(arguments: argparse.Namespace) -> None:
     if num_problems:
         raise DataError(f"{arguments.recipe}: {num_problems} problems, listed above; mend them and check again")
     logger.info("%s keeps the contract", arguments.recipe)
-
-
-@contextmanager
-def _working_in(folder: Path) -> Iterator[None]:
-    """Work in a folder: paths in a recipe are relative to its own."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from tokenchain_toolkit.bin._cli import run_command
 
+FIGURES, PROBES = ("ctc", "steps", "decodings", "stages"), ("extraction", "head", "vocoding")
+RUN_OPTIONS = ("conf", "data", "dump", "train_set", "valid_set", "test_sets", "tag", "device")
+
 
 def get_parser() -> argparse.ArgumentParser:
     """The command's options."""
@@ -16,13 +19,9 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seconds", type=float, default=30.0, help="time of the probe; 0 leaves the estimates out")
     parser.add_argument("--hours", type=float, help="hours of training speech to reckon with while there is no data")
-    parser.add_argument("--conf", type=Path, default=Path("conf"), help="folder of the configurations")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the sets")
-    parser.add_argument("--dump", type=Path, default=Path("dump"), help="folder of the tokens")
-    parser.add_argument("--train_set", default="", help="training set; the largest one if not given")
-    parser.add_argument("--valid_set", default="", help="validation set; the one named valid or dev if not given")
-    parser.add_argument("--tag", default="", help="tokenizer; the only one of --dump if not given")
-    parser.add_argument("--chains", nargs="+", default=[], help="chains, each conf/chain_<name>.yaml; the usual two")
+    for name in RUN_OPTIONS:
+        parser.add_argument(f"--{name}", default="", help="passed on to run.sh; what that says itself if not given")
+    parser.add_argument("--chains", nargs="+", default=[], help="the same, names in one list")
     parser.add_argument("--json", type=Path, help="file that gets the findings and the figures behind them")
     return parser
 
@@ -33,26 +32,19 @@ def run(arguments: argparse.Namespace) -> None:
 
     from tokenchain_toolkit.errors import ConfigError
     from tokenchain_toolkit.files import write_json
-    from tokenchain_toolkit.planning.doctor import DoctorOptions, diagnose
+    from tokenchain_toolkit.planning.diagnosis import DoctorOptions
+    from tokenchain_toolkit.planning.doctor import diagnose
     from tokenchain_toolkit.planning.findings import FAIL, findings_table
 
-    options = DoctorOptions(
-        seconds=arguments.seconds,
-        hours=arguments.hours,
-        train_set=arguments.train_set,
-        valid_set=arguments.valid_set,
-        tag=arguments.tag,
-        chains=arguments.chains,
-        conf=arguments.conf,
-        data=arguments.data,
-        dump=arguments.dump,
-    )
-    found = diagnose(options)
+    given = {name: getattr(arguments, name) for name in RUN_OPTIONS}
+    given["chains"] = " ".join(arguments.chains)
+    run_options = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    found = diagnose(DoctorOptions(arguments.seconds, arguments.hours, run_options))
     sys.stdout.write(findings_table(found.findings) + "\n")
     if arguments.json:
-        figures = {name: [asdict(each) for each in getattr(found, name)] for name in ("ctc", "steps", "stages")}
+        figures = {name: [asdict(each) for each in getattr(found, name)] for name in FIGURES}
         sets = [{"name": each.name, "num_utts": each.num_utts, "hours": each.hours} for each in found.sets]
-        probes = {name: getattr(found, name) and asdict(getattr(found, name)) for name in ("extraction", "head")}
+        probes = {name: getattr(found, name) and asdict(getattr(found, name)) for name in PROBES}
         findings = [asdict(each) for each in found.findings]
         write_json(arguments.json, {"findings": findings, "sets": sets, **probes, **figures})
     failed = [each.check for each in found.findings if each.status == FAIL]

@@ -1,4 +1,4 @@
-"""Reckon what the paper's experiments take on 1, 4 and 8 GPUs, from steps that are measured on this machine."""
+"""Reckon what the trainings of recipes take on 1, 4 and 8 GPUs, from steps that are measured on this machine."""
 
 import argparse
 import sys
@@ -8,14 +8,18 @@ from typing import Any
 
 from tokenchain_toolkit.bin._cli import run_command
 
-PAPER = Path(__file__).resolve().parents[2] / "egs2" / "TEMPLATE" / "tokenchain1" / "conf" / "paper"
+KINDS = ("asr", "t2s", "chain", "s2a")
+EGS = Path(__file__).resolve().parents[2] / "egs2"
+PAPER = [EGS / name / "tokenchain1" for name in ("librispeech_100", "librispeech", "tedlium2")]
 
 
 def get_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--conf", type=Path, default=PAPER, help="folder with asr.yaml, t2s.yaml, chain.yaml, s2a.yaml")
-    parser.add_argument("--models", nargs="+", choices=("asr", "t2s", "chain", "s2a"), help="all if not given")
+    parser.add_argument(
+        "recipes", nargs="*", type=Path, default=PAPER, help="their folders; those of the paper if none is given"
+    )
+    parser.add_argument("--models", nargs="+", choices=KINDS, help="all if not given")
     parser.add_argument("--seconds", type=float, default=60.0, help="time to measure each model; two steps at least")
     parser.add_argument(
         "--tflops",
@@ -34,28 +38,28 @@ def run(arguments: argparse.Namespace) -> None:
     import logging
     from dataclasses import asdict
 
+    from tokenchain_toolkit.errors import ConfigError
     from tokenchain_toolkit.files import write_json
-    from tokenchain_toolkit.planning.paper_plan import (
-        MODELS,
-        gpu_speed,
-        load_paper_settings,
-        measure_models,
-        plan_paper,
-    )
+    from tokenchain_toolkit.planning.experiments import recipe_experiments
+    from tokenchain_toolkit.planning.paper_plan import gpu_speed, measure_models, plan_experiments
     from tokenchain_toolkit.planning.plan_table import basis, measured_table, plan_table
 
     logger = logging.getLogger(__name__)
-    settings = load_paper_settings(arguments.conf)
-    measures = []
-    for measure in measure_models(settings, arguments.models or MODELS, seconds=arguments.seconds):
+    wanted = arguments.models or KINDS
+    experiments = [each for root in arguments.recipes for each in recipe_experiments(root) if each.kind in wanted]
+    if not experiments:
+        raise ConfigError(f"these recipes train no {', '.join(wanted)}; name others, or other --models")
+    measures = {}
+    for key, measure in measure_models(experiments, seconds=arguments.seconds):
         logger.info("%s: a step of %d frames took %.2g s", measure.name, measure.frames, measure.seconds)
-        measures.append(measure)
-    speeds = [gpu_speed(measure, arguments.tflops, arguments.scaling) for measure in measures]
-    plans = plan_paper(settings, measures, speeds, gpu_bytes=arguments.gpu_memory * 1e9)
-    tables = (measured_table(measures), plan_table(plans), basis(speeds, arguments.gpu_memory))
+        measures[key] = measure
+    speeds = {key: gpu_speed(measure, arguments.tflops, arguments.scaling) for key, measure in measures.items()}
+    plans = plan_experiments(experiments, measures, speeds, gpu_bytes=arguments.gpu_memory * 1e9)
+    measured, speed_of_each = list(measures.values()), list(speeds.values())
+    tables = (measured_table(measured), plan_table(plans), basis(speed_of_each, arguments.gpu_memory))
     sys.stdout.write("\n\n".join(tables) + "\n")
     if arguments.json:
-        figures: dict[str, list[Any]] = {"measured": measures, "speeds": speeds, "plans": plans}
+        figures: dict[str, list[Any]] = {"measured": measured, "speeds": speed_of_each, "plans": plans}
         write_json(arguments.json, {name: [asdict(each) for each in rows] for name, rows in figures.items()})
 
 

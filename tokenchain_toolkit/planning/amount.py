@@ -1,43 +1,18 @@
-"""How much speech a recipe is going to train on: from its sets, or while there are none, from a number of hours."""
+"""How much speech the stages of a recipe work on: its sets and what is made of them, in semantic frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tokenchain_toolkit.data.token_dump import read_dump
-from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.planning.recipe import Settings, TokenSizes, expected_sizes
+from tokenchain_toolkit.data.token_dump import SEMANTIC, read_dump
+from tokenchain_toolkit.planning.recipe_run import RecipeRun
 from tokenchain_toolkit.planning.sets import SetFacts, is_extracted
-from tokenchain_toolkit.planning.text_fit import CtcFacts, frames_per_unit_of
+from tokenchain_toolkit.recipe.commands import StageCommand
+from tokenchain_toolkit.recipe.sets import TRAIN
 
-VALID_WORDS = ("valid", "dev")
-ASSUMED_VALID_SHARE = 0.03
+ASSUMED_SHARE = 0.03  # of the training speech, in each other set that is not there yet
 LIBRISPEECH_MEAN_SECONDS = 12.3
-
-
-@dataclass(frozen=True)
-class ExpectedSpeech:
-    """Semantic frames of every utterance of the training and the validation set.
-
-    Attributes:
-        name: Of the training set.
-        sizes: Numbers of tokens.
-        train: As S2A has them.
-        valid: As S2A has them.
-        train_units: As ASR and T2S have them; other than ``train`` where they work on units.
-        valid_units: Those of the validation set.
-        all_seconds: Audio of all sets.
-    """
-
-    name: str
-    sizes: TokenSizes
-    train: np.ndarray
-    valid: np.ndarray
-    train_units: np.ndarray
-    valid_units: np.ndarray
-    all_seconds: float
 
 
 def typical_seconds(hours: float, *, mean_seconds: float = LIBRISPEECH_MEAN_SECONDS) -> np.ndarray:
@@ -54,84 +29,63 @@ def typical_seconds(hours: float, *, mean_seconds: float = LIBRISPEECH_MEAN_SECO
     return drawn * (mean_seconds / drawn.mean())
 
 
-def speech_of_hours(hours: float, settings: Settings) -> ExpectedSpeech:
-    """So many hours of read speech."""
-    sizes = expected_sizes(settings, None, None)
-    seconds = typical_seconds(hours)
-    frames = (seconds * sizes.frame_rate).astype(np.int64)
-    few = frames[: round(ASSUMED_VALID_SHARE * len(frames))]
-    return ExpectedSpeech(
-        f"{hours:g} h of training speech", sizes, frames, few, frames, few, all_seconds=float(seconds.sum())
-    )
-
-
-def speech_of_sets(
-    sets: Sequence[SetFacts],
-    ctc: Sequence[CtcFacts],
-    train_set: str,
-    valid_set: str,
-    *,
-    settings: Settings,
-    dump: Path | None,
-) -> ExpectedSpeech:
-    """The sets of ``data/``.
+def sets_of_hours(hours: float, roles: dict[str, str]) -> list[SetFacts]:
+    """Sets of read speech in the place of those that are not there yet.
 
     Args:
-        sets: All of them, at least one.
-        ctc: What is known of their texts.
-        train_set: Name of the training set; the one with the most hours if empty.
-        valid_set: Name of the validation set; the one that is named like one if empty.
-        settings: Of the recipe.
-        dump: Folder of the tokens, if it is known.
-
-    Raises:
-        ConfigError: A set that is named is not there.
+        hours: Of all training sets together; each other set has ``ASSUMED_SHARE`` of them.
+        roles: Set -> what it is for.
     """
-    train = training_set(sets, train_set)
-    valid = _named(sets, valid_set) or next((each for each in sets if _looks_like_validation(each.name)), None)
-    tokens = dump / train.name if dump is not None else None
-    sizes = expected_sizes(settings, tokens, frames_per_unit_of(ctc, train.name))
-    frames = {each.name: (each.all_seconds() * sizes.frame_rate).astype(np.int64) for each in (train, valid) if each}
-    units = {name: _units(name, dump, settings, frames[name]) for name in frames}
-    none, valid_name = np.zeros(0, np.int64), valid.name if valid else ""
-    return ExpectedSpeech(
-        name=f"training set {train.name}, {train.hours:.3g} hours",
-        sizes=sizes,
-        train=frames[train.name],
-        valid=frames.get(valid_name, none),
-        train_units=units[train.name],
-        valid_units=units.get(valid_name, none),
-        all_seconds=3600 * sum(each.hours for each in sets),
-    )
+    num_training = sum(role == TRAIN for role in roles.values())
+    sets = []
+    for name, role in roles.items():
+        seconds = typical_seconds(hours / num_training if role == TRAIN else ASSUMED_SHARE * hours)
+        known = {f"{name}{number}": float(each) for number, each in enumerate(seconds)}
+        sets.append(SetFacts(name, len(known), known, is_sampled=False))
+    return sets
 
 
-def training_set(sets: Sequence[SetFacts], name: str) -> SetFacts:
-    """The set of that name, or the one with the most hours if it is empty.
+class Amounts:
+    """Frames of every utterance of data directories, dumps and folders of audio, by the paths in a recipe's commands.
 
-    Raises:
-        ConfigError: It is not there.
+    A dump that is there is measured. Of any other path the frames are those of what it is to be made from.
+
+    Args:
+        run: The recipe's commands.
+        sets: Those of ``data/``.
+        frame_rate: Semantic frames per second.
     """
-    return _named(sets, name) or max(sets, key=lambda facts: facts.hours)
 
+    def __init__(self, run: RecipeRun, sets: Sequence[SetFacts], *, frame_rate: float):
+        self.root, self.frame_rate = run.root, frame_rate
+        self._of_sets = {each.name: (each.all_seconds() * frame_rate).astype(np.int64) for each in sets}
+        self._made: dict[str, np.ndarray] = {}
+        self._measured: dict[str, np.ndarray] = {}
+        for command in run.commands:
+            self._follow(command)
 
-def _named(sets: Sequence[SetFacts], name: str) -> SetFacts | None:
-    """The set of that name; None if none is asked for.
+    def _follow(self, command: StageCommand) -> None:
+        """Note what a command makes, if it makes tokens or audio of tokens or audio."""
+        out = command.one("out")
+        if out is None:
+            return
+        if command.name in ("convert_units", "decode_t2s"):
+            self._made[out] = self.of(command.one("dump"))
+        elif command.name == "extract_tokens":
+            self._made[out] = self.of(command.one("data"))
+        elif command.name == "synthesize":
+            frames, most = self.of(command.one("dump")), command.one("max_utts")
+            count = len(frames) if most is None else min(int(most), len(frames))
+            self._made[out] = frames[np.linspace(0, len(frames) - 1, count).astype(int)]
 
-    Raises:
-        ConfigError: It is not there.
-    """
-    chosen = [facts for facts in sets if facts.name == name]
-    if name and not chosen:
-        raise ConfigError(f"the data holds no set {name}; it has {', '.join(facts.name for facts in sets)}")
-    return chosen[0] if chosen else None
+    def of(self, *paths: str | None) -> np.ndarray:
+        """Frames of the utterances of all of these; none of one that nothing is known of."""
+        return np.concatenate([np.zeros(0, np.int64), *(self._of(path) for path in paths if path is not None)])
 
-
-def _looks_like_validation(name: str) -> bool:
-    return any(word in name for word in VALID_WORDS)
-
-
-def _units(name: str, dump: Path | None, settings: Settings, frames: np.ndarray) -> np.ndarray:
-    """Units of every utterance of a set; its frames where there are no units, or they are not made yet."""
-    if dump is None or not settings.has_units or not is_extracted(dump / f"{name}_units"):
-        return frames
-    return read_dump(dump / f"{name}_units").lengths
+    def _of(self, path: str) -> np.ndarray:
+        if path in self._measured:
+            return self._measured[path]
+        if is_extracted(self.root / path) and (self.root / path / f"{SEMANTIC}.scp").is_file():
+            return self._measured.setdefault(path, read_dump(self.root / path).lengths)
+        # A dump that is another recipe's is no command's output here; it is named like its set.
+        return self._made.get(path, self._of_sets.get(Path(path).name.removesuffix("_units"), np.zeros(0, np.int64)))

@@ -8,6 +8,7 @@ from tokenchain_toolkit.planning.findings import FAIL, OK, WARN, Finding
 
 EXPORTED = re.compile(r"^export ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 NUMBER = re.compile(r"[0-9.]+")
+MIRROR = "OPENSLR"  # the address of a server, where the others are folders or names on a hub
 
 
 def check_corpora(recipe: Path) -> list[Finding]:
@@ -45,6 +46,8 @@ def _exported(recipe: Path) -> dict[str, str]:
 
 def _judge(recipe: Path, name: str, value: str) -> Finding:
     """One variable."""
+    if name == MIRROR:
+        return _judge_mirror(value)
     if not value:
         remedy = f"nothing if that is meant; else set {name} in db.sh or in the environment"
         return Finding(name, WARN, "not set: a corpus is then downloaded or left out; db.sh says which", remedy)
@@ -58,3 +61,13 @@ def _judge(recipe: Path, name: str, value: str) -> Finding:
     if value.startswith(("/", ".", "~")):
         return Finding(name, FAIL, f"{path} is no folder", f"mend {name} in db.sh or in the environment")
     return Finding(name, WARN, f"{value}, a name on a hub: fetched at first use", f"or set {name} to a folder")
+
+
+def _judge_mirror(value: str) -> Finding:
+    """The server that archives of OpenSLR come from."""
+    if not value:
+        return Finding(MIRROR, OK, "not set: what is downloaded comes from the main server")
+    if value.startswith("https://"):
+        return Finding(MIRROR, OK, f"{value}, a mirror: what is downloaded comes from there")
+    remedy = f"give an address such as https://openslr.elda.org/resources, or leave {MIRROR} empty"
+    return Finding(MIRROR, FAIL, f"{value} is no address of a server", remedy)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenchain_toolkit.config.chain import ChainConfig
+from tokenchain_toolkit.config.s2a import S2AConfig
 from tokenchain_toolkit.config.tokenizer import TokenizerConfig
 from tokenchain_toolkit.config.training import CommonConfig
 from tokenchain_toolkit.data.batching import make_batches
@@ -13,6 +14,7 @@ from tokenchain_toolkit.planning.findings import OK, WARN, Finding, about, about
 from tokenchain_toolkit.planning.probe import FLOAT_BYTES, StepMeasure
 from tokenchain_toolkit.planning.recipe import TokenSizes
 from tokenchain_toolkit.planning.tokenizer_probe import ExtractionMeasure, HeadMeasure
+from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ
 
 TOKEN_BYTES = 2
 # A checkpoint holds the weights and the two moments of Adam.
@@ -47,55 +49,75 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over a set: padded frames, prompts included, and batches, which in training are updates."""
+    """One pass over a set.
+
+    Attributes:
+        frames: Padded, prompts included.
+        updates: Batches, which in training are updates.
+        drawn_frames: Frames that T2S draws for text alone.
+    """
 
     frames: int
     updates: int
+    drawn_frames: int = 0
 
 
-def tokenizer_stages(
+def learning_stage(
     config: TokenizerConfig,
     measure: ExtractionMeasure,
     head: HeadMeasure | None,
     *,
     train_seconds: float,
-    all_seconds: float,
     sizes: TokenSizes,
-) -> list[StageEstimate]:
-    """Learning the tokenizer and extracting the tokens of all sets, both in one process.
+) -> StageEstimate | None:
+    """Learning the tokenizer, in one process; None if nothing of it is learned.
 
     Args:
         config: Tokenizer.
         measure: Speed of extraction.
         head: Training of the codec's head; None where the codec has none.
         train_seconds: Audio of the training set.
-        all_seconds: Audio of all sets.
-        sizes: Frame rate and quantizers.
+        sizes: Frame rate.
     """
-    columns = 1 + (sizes.num_quantizers if config.codec.enabled else 0)
-    basis = f"{measure.what}, {about(measure.speed, 'seconds of audio a second')}, one process"
-    found = [
-        StageEstimate("extract_tokens", all_seconds / measure.speed, _dump_bytes(all_seconds, sizes, columns), 0, basis)
-    ]
-    if config.semantic.kind == "codec":
-        return found
-    most = config.semantic.kmeans.max_frames / sizes.frame_rate
-    seconds = (min(train_seconds, most) if most else train_seconds) / measure.speed
-    disk, memory = 0, round(config.semantic.kmeans.memory_gb * 1e9)
-    basis += "; the k-means itself is not in it"
+    clusters, learns_codec = config.semantic.kind != "codec", config.codec.enabled and config.codec.kind == SPECTRAL_RVQ
+    if not clusters and not learns_codec:
+        return None
+    frames = config.semantic.kmeans.max_frames if clusters else config.codec.max_frames
+    seconds = (min(train_seconds, frames / sizes.frame_rate) if frames else train_seconds) / measure.speed
+    disk, memory = 0, round(config.semantic.kmeans.memory_gb * 1e9) if clusters else 0
+    basis = f"{_speed(measure)}; the k-means itself is not in it"
     if head is not None:
         seconds += head.num_steps * head.step_seconds
         disk += head.num_parameters * FLOAT_BYTES
         basis += f"; {head.num_steps:,} updates of the codec's head, each {head.step_seconds:.2g} s"
-    return [StageEstimate("learn_tokenizer", seconds, disk, memory, basis), *found]
+    return StageEstimate("learn_tokenizer", seconds, disk, memory, basis)
 
 
-def _dump_bytes(seconds: float, sizes: TokenSizes, columns: int) -> int:
-    return round(seconds * sizes.frame_rate * columns * TOKEN_BYTES)
+def extraction_stage(
+    config: TokenizerConfig, measure: ExtractionMeasure, *, seconds: float, sizes: TokenSizes
+) -> StageEstimate:
+    """Extracting the tokens of so many seconds of audio, in one process."""
+    columns = 1 + (sizes.num_quantizers if config.codec.enabled else 0)
+    disk = dump_bytes(seconds * sizes.frame_rate, columns)
+    return StageEstimate("extract_tokens", seconds / measure.speed, disk, 0, _speed(measure))
+
+
+def _speed(measure: ExtractionMeasure) -> str:
+    return f"{measure.what}, {about(measure.speed, 'seconds of audio a second')}, one process"
+
+
+def dump_bytes(frames: float, columns: int = 1) -> int:
+    """Bytes of the tokens of so many frames, with so many of each."""
+    return round(frames * columns * TOKEN_BYTES)
 
 
 def training_stage(
-    measure: StepMeasure, config: CommonConfig, *, train_frames: np.ndarray, valid_frames: np.ndarray
+    measure: StepMeasure,
+    config: CommonConfig,
+    *,
+    train_frames: np.ndarray,
+    valid_frames: np.ndarray,
+    drawing: float = 0.0,
 ) -> StageEstimate:
     """A training run, from the time of a frame.
 
@@ -104,23 +126,25 @@ def training_stage(
         config: Of the experiment.
         train_frames: Semantic frames of every training utterance.
         valid_frames: Those of every validation utterance.
+        drawing: Seconds that T2S takes to draw a frame, for text alone.
     """
     training = config.training
     train, valid = epoch_of(train_frames, config), epoch_of(valid_frames, config, is_training=False)
-    seconds = training.max_epochs * (train.frames + VALIDATION_SHARE * valid.frames) * measure.seconds_per_frame
+    passes = (train.frames + VALIDATION_SHARE * valid.frames) * measure.seconds_per_frame
     num_checkpoints = max(training.average_best, 1) + 1
     weights = measure.num_parameters * FLOAT_BYTES
     updates = train.updates * training.max_epochs
     epochs = "1 epoch" if training.max_epochs == 1 else f"{training.max_epochs} epochs"
+    drawn = "; tokens for text alone are drawn by T2S, which is counted" if train.drawn_frames else ""
     return StageEstimate(
         stage=f"train_{measure.name}",
-        seconds=seconds,
+        seconds=training.max_epochs * (passes + train.drawn_frames * drawing),
         disk_bytes=num_checkpoints * measure.num_parameters * CHECKPOINT_BYTES + weights,
         memory_bytes=measure.memory(frames_at_once(config, num_devices=1)),
         fault=warmup_fault(config, updates),
         basis=(
             f"{epochs}, {updates:,} updates; a step of {measure.frames:,} frames took {measure.seconds:.3g} s "
-            f"({measure.device}, precision {measure.precision}, median of {measure.num_steps})"
+            f"({measure.device}, precision {measure.precision}, median of {measure.num_steps}){drawn}"
         ),
     )
 
@@ -134,7 +158,7 @@ def epoch_of(frames: np.ndarray, config: CommonConfig, *, is_training: bool = Tr
         is_training: Whether only the paired share is used, with speech and text alone beside it.
     """
     used = frames[frames <= config.data.max_frames]
-    if is_training:
+    if is_training and not isinstance(config, S2AConfig):  # which needs no text
         used = used[: round(config.data.paired_share * len(used))]
     if not len(used):
         return Epoch(0, 0)
@@ -149,9 +173,11 @@ def epoch_of(frames: np.ndarray, config: CommonConfig, *, is_training: bool = Tr
         epoch=0,
     )
     padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
-    if is_training and isinstance(config, ChainConfig):
-        padded = round(padded * (1 + config.unpaired.speech_ratio + config.unpaired.text_ratio))
-    return Epoch(padded, len(batches))
+    if not is_training or not isinstance(config, ChainConfig):
+        return Epoch(padded, len(batches))
+    unpaired = config.unpaired
+    padded = round(padded * (1 + unpaired.speech_ratio + unpaired.text_ratio))
+    return Epoch(padded, len(batches), drawn_frames=round(unpaired.text_ratio * used.sum()))
 
 
 def warmup_fault(config: CommonConfig, updates: int) -> str:
@@ -188,6 +214,6 @@ def describe_stages(stages: Sequence[StageEstimate]) -> list[Finding]:
             remedies.append(f"{each.stage.replace('train_chain', 'chain')}.yaml: {each.fault}")
         found.append(Finding(each.stage, WARN if remedies else OK, text, "; ".join(remedies)))
     time, disk = sum(each.seconds for each in stages), sum(each.disk_bytes for each in stages)
-    text = f"{about_time(time)}, disk {about_bytes(disk)}; decoding, synthesis and scoring are not in it"
+    text = f"{about_time(time)}, disk {about_bytes(disk)}"
     found.append(Finding("sum of these", OK, text))
     return found

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,10 +20,11 @@ SPARE = 0.1
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU that PyTorch finds."""
+    """One GPU that PyTorch finds: its memory, and how much of it is free."""
 
     name: str
     memory_bytes: int
+    free_bytes: int
     has_bf16: bool
 
 
@@ -32,13 +34,25 @@ def find_gpus() -> list[Gpu]:
 
     if not torch.cuda.is_available():
         return []
-    found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return [Gpu(each.name, each.total_memory, has_bf16) for each in found]
+    found = []
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        found.append(Gpu(torch.cuda.get_device_name(index), total, free, has_bf16))
+    return found
 
 
-def describe_gpus(gpus: list[Gpu]) -> Finding:
-    """The GPUs, or that there is none."""
+def describe_gpus(gpus: Sequence[Gpu], *, is_wanted: bool = False) -> Finding:
+    """The GPUs, or that there is none.
+
+    Args:
+        gpus: All of them.
+        is_wanted: Whether the recipe asks for one.
+    """
+    if not gpus and is_wanted:
+        what = "none that PyTorch finds, and run.sh asks for one (--device cuda)"
+        remedy = "go to a machine that has one; or try ./run.sh --device cpu, and --device cpu here"
+        return Finding("GPU", FAIL, what, remedy)
     if not gpus:
         return Finding("GPU", OK, "none that PyTorch finds; training and the estimates below are of the CPU")
     names = ", ".join(f"{each.name} ({each.memory_bytes / 1e9:.0f} GB)" for each in gpus)

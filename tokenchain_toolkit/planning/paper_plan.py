@@ -1,67 +1,17 @@
-"""What the paper's experiments cost on GPUs: counted operations times data and epochs, over a speed.
+"""What experiments cost on GPUs: counted operations times data and epochs, over a speed."""
 
-Hours of the corpora: LibriSpeech as published (Panayotov et al. 2015; 28,539 and 281,241 training utterances), TED-LIUM
-2 as published (Rousseau et al. 2014) with the 92,973 training segments of its Kaldi recipe.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from tokenchain_toolkit.config.asr import ASRConfig
-from tokenchain_toolkit.config.chain import ChainConfig
-from tokenchain_toolkit.config.load import load_config
-from tokenchain_toolkit.config.s2a import S2AConfig
-from tokenchain_toolkit.config.t2s import T2SConfig
-from tokenchain_toolkit.config.training import CommonConfig
-from tokenchain_toolkit.planning.amount import typical_seconds
+from tokenchain_toolkit.planning.corpus_sizes import frames_of_sets, hours_of_sets
 from tokenchain_toolkit.planning.estimates import epoch_of, frames_at_once, warmup_fault
-from tokenchain_toolkit.planning.probe import TRAINED_BYTES, StepMeasure, StepProbe, measure_step
-from tokenchain_toolkit.planning.recipe import TokenSizes
-from tokenchain_toolkit.planning.trainees import Trainee, asr_trainee, chain_trainee, s2a_trainee, t2s_trainee
+from tokenchain_toolkit.planning.experiments import Experiment
+from tokenchain_toolkit.planning.probe import StepMeasure, StepProbe, measure_step
 
-MODELS = ("asr", "t2s", "chain", "s2a")
 NUM_GPUS = (1, 4, 8)
 ASSUMED_TFLOPS = 60.0  # about a fifth of the bf16 peak of an A100
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """A training corpus of the paper: its hours and utterances, and the text units that it is read in.
-
-    ``frames_per_unit`` follows from about 2.9 words a second and 1.3 units a word with 5000 units, 1.9 with 500
-    (assumed), at 50 frames a second.
-    """
-
-    name: str
-    hours: float
-    num_utts: int
-    vocab_size: int
-    frames_per_unit: float
-
-
-CORPORA = (
-    Corpus("LibriSpeech-100", 100.6, 28_539, 5000, 13.0),
-    Corpus("LibriSpeech-960", 960.9, 281_241, 5000, 13.0),
-    Corpus("TED-LIUM 2", 207.0, 92_973, 500, 9.0),
-)
-
-
-@dataclass(frozen=True)
-class PaperSettings:
-    """The four configurations."""
-
-    asr: ASRConfig
-    t2s: T2SConfig
-    chain: ChainConfig
-    s2a: S2AConfig
-
-    def of(self, model: str) -> CommonConfig:
-        """That of a model."""
-        config: CommonConfig = getattr(self, model)
-        return config
 
 
 @dataclass(frozen=True)
@@ -86,7 +36,7 @@ class Placement:
     Attributes:
         num_gpus: How many.
         hours_per_epoch: Time of an epoch.
-        hours: Time of the whole run.
+        hours: Time of one training.
         memory_bytes: Of each GPU, if it takes its share of a batch in one pass; more than it needs where attention is
             fused and activations are in half precision.
         device_frames: Setting with which it fits into the GPUs that are reckoned with; 0 where it does anyway, None
@@ -102,20 +52,28 @@ class Placement:
 
 @dataclass(frozen=True)
 class Plan:
-    """One experiment on one corpus.
+    """What trainings that cost the same take.
 
     Attributes:
-        model: ``asr``, ``t2s``, ``chain`` or ``s2a``.
-        corpus: Its training corpus.
+        recipe: Name of the recipe.
+        part: What runs them.
+        names: Of the trainings.
+        train_sets: Their training sets, which are joined.
+        hours_of_speech: Of these.
+        runs: How many trainings.
         epochs: As configured.
         updates: Of an epoch.
-        flops: Operations of the whole run.
+        flops: Operations of one training.
         placements: By number of GPUs.
         fault: What is wrong with the settings, given the data, and what to do; empty where nothing is.
     """
 
-    model: str
-    corpus: str
+    recipe: str
+    part: str
+    names: tuple[str, ...]
+    train_sets: tuple[str, ...]
+    hours_of_speech: float
+    runs: int
     epochs: int
     updates: int
     flops: float
@@ -123,38 +81,23 @@ class Plan:
     fault: str = ""
 
 
-def load_paper_settings(conf: Path) -> PaperSettings:
-    """The four configurations of ``egs2/TEMPLATE/tokenchain1/conf/paper``, or of a folder like it.
-
-    Raises:
-        ConfigError: One is missing or does not load.
-    """
-    return PaperSettings(
-        asr=load_config(ASRConfig, conf / "asr.yaml"),
-        t2s=load_config(T2SConfig, conf / "t2s.yaml"),
-        chain=load_config(ChainConfig, conf / "chain.yaml"),
-        s2a=load_config(S2AConfig, conf / "s2a.yaml"),
-    )
-
-
-def measure_models(settings: PaperSettings, models: Sequence[str], *, seconds: float) -> Iterator[StepMeasure]:
-    """Steps of each model on utterances like LibriSpeech's, their operations counted.
+def measure_models(experiments: Sequence[Experiment], *, seconds: float) -> Iterator[tuple[str, StepMeasure]]:
+    """Steps of every model of the experiments, once, their operations counted.
 
     Args:
-        settings: Of all models.
-        models: Those to measure.
+        experiments: The first one that has a model gives the lengths of its utterances.
         seconds: Time for each; on a CPU a step of a large model may take longer.
+
+    Yields:
+        Key of the model, and its steps.
     """
-    corpus = CORPORA[0]
-    for model in models:
-        sizes = _sizes(corpus)
-        probe = StepProbe(
-            _trainee(model, settings, sizes),
-            _frames(corpus, sizes.frame_rate),
-            sizes,
-            input_layer=settings.asr.model.input_layer,
-        )
-        yield measure_step(probe, seconds=seconds, count_flops=True)
+    firsts: dict[str, Experiment] = {}
+    for each in experiments:
+        firsts.setdefault(each.model, each)
+    for key, experiment in firsts.items():
+        input_layer = experiment.halves.asr.model.input_layer
+        probe = StepProbe(experiment.trainee(), _frames(experiment), experiment.sizes, input_layer=input_layer)
+        yield key, measure_step(probe, seconds=seconds, count_flops=True)
 
 
 def gpu_speed(measure: StepMeasure, tflops: float | None, scaling: float) -> Speed:
@@ -173,42 +116,38 @@ def gpu_speed(measure: StepMeasure, tflops: float | None, scaling: float) -> Spe
     return Speed(ASSUMED_TFLOPS, scaling, is_measured=False)
 
 
-def plan_paper(
-    settings: PaperSettings,
-    measures: Sequence[StepMeasure],
-    speeds: Sequence[Speed],
+def plan_experiments(
+    experiments: Sequence[Experiment],
+    measures: Mapping[str, StepMeasure],
+    speeds: Mapping[str, Speed],
     *,
     gpu_bytes: float,
     num_gpus: Sequence[int] = NUM_GPUS,
 ) -> list[Plan]:
-    """Every model on every corpus.
+    """What each experiment takes.
 
     Args:
-        settings: Of all models.
-        measures: Of those to plan, with their operations.
-        speeds: For each of them, that of the GPUs.
+        experiments: Of any recipes.
+        measures: Key of each model -> its steps, with their operations.
+        speeds: Key of each model -> the speed of the GPUs at it.
         gpu_bytes: Memory of a GPU.
         num_gpus: Numbers of GPUs to reckon with.
+
+    Raises:
+        ConfigError: The size of a training set is not known.
     """
-    plans = []
-    for corpus in CORPORA:
-        for measure, speed in zip(measures, speeds, strict=True):
-            plans.append(_plan(corpus, settings, measure, speed, gpu_bytes=gpu_bytes, num_gpus=num_gpus))
-    return plans
+    return [
+        _plan(each, measures[each.model], speeds[each.model], gpu_bytes=gpu_bytes, num_gpus=num_gpus)
+        for each in experiments
+    ]
 
 
 def _plan(
-    corpus: Corpus,
-    settings: PaperSettings,
-    measure: StepMeasure,
-    speed: Speed,
-    *,
-    gpu_bytes: float,
-    num_gpus: Sequence[int],
+    experiment: Experiment, measure: StepMeasure, speed: Speed, *, gpu_bytes: float, num_gpus: Sequence[int]
 ) -> Plan:
     assert measure.flops is not None
-    config = settings.of(measure.name)
-    epoch, epochs = epoch_of(_frames(corpus, _sizes(corpus).frame_rate), config), config.training.max_epochs
+    config, frames = experiment.config, _frames(experiment)
+    epoch, epochs = epoch_of(frames, config), config.training.max_epochs
     placements = []
     for count in num_gpus:
         rate = speed.tflops * 1e12 * count * (speed.scaling if count > 1 else 1.0)
@@ -224,9 +163,13 @@ def _plan(
             )
         )
     return Plan(
-        measure.name,
-        corpus.name,
-        epochs,
+        experiment.recipe,
+        experiment.part,
+        experiment.names,
+        experiment.train_sets,
+        hours_of_speech=hours_of_sets(experiment.recipe, experiment.train_sets),
+        runs=experiment.runs,
+        epochs=epochs,
         updates=epoch.updates,
         flops=epoch.frames * measure.flops * epochs,
         placements=placements,
@@ -236,27 +179,12 @@ def _plan(
 
 def _fitting_frames(measure: StepMeasure, at_once: int, gpu_bytes: float) -> int | None:
     """``training.device_frames`` for a GPU; 0 if it takes its whole share, None if nothing fits."""
-    room = int((gpu_bytes - measure.num_parameters * TRAINED_BYTES) / measure.kept_bytes) // 1000 * 1000
+    room = measure.frames_in(gpu_bytes)
     if room >= at_once:
         return 0
     return room if room > 0 else None
 
 
-def _sizes(corpus: Corpus) -> TokenSizes:
-    return TokenSizes(vocab_size=corpus.vocab_size, frames_per_unit=corpus.frames_per_unit)
-
-
-def _frames(corpus: Corpus, frame_rate: float) -> np.ndarray:
-    """Semantic frames of every utterance, distributed like LibriSpeech's around the corpus's mean."""
-    mean = 3600 * corpus.hours / corpus.num_utts
-    return (typical_seconds(corpus.hours, mean_seconds=mean) * frame_rate).astype(np.int64)
-
-
-def _trainee(model: str, settings: PaperSettings, sizes: TokenSizes) -> Trainee:
-    if model == "asr":
-        return asr_trainee(settings.asr, sizes)
-    if model == "t2s":
-        return t2s_trainee(settings.t2s, sizes)
-    if model == "chain":
-        return chain_trainee("chain", settings.chain, settings.asr, settings.t2s, sizes)
-    return s2a_trainee(settings.s2a, sizes)
+def _frames(experiment: Experiment) -> np.ndarray:
+    """Semantic frames of every training utterance."""
+    return frames_of_sets(experiment.recipe, experiment.train_sets, frame_rate=experiment.sizes.frame_rate)

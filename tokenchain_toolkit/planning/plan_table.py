@@ -6,8 +6,6 @@ from tokenchain_toolkit.planning.findings import about_time
 from tokenchain_toolkit.planning.paper_plan import Placement, Plan, Speed
 from tokenchain_toolkit.planning.probe import StepMeasure
 
-NAMES = {"asr": "ASR", "t2s": "T2S", "chain": "chain", "s2a": "S2A"}
-
 
 def measured_table(measures: Sequence[StepMeasure]) -> str:
     """What was measured on this machine."""
@@ -16,7 +14,7 @@ def measured_table(measures: Sequence[StepMeasure]) -> str:
         assert each.flops is not None
         rows.append(
             (
-                NAMES[each.name],
+                each.name,
                 f"{each.num_parameters / 1e6:.0f} M",
                 f"{each.frames:,}",
                 f"{each.seconds:.2g} (median of {each.num_steps})",
@@ -29,14 +27,20 @@ def measured_table(measures: Sequence[StepMeasure]) -> str:
 
 
 def plan_table(plans: Sequence[Plan]) -> str:
-    """Time of every experiment by number of GPUs, and the memory of each."""
+    """Time of every experiment by number of GPUs, and the memory of each; then the sum of all runs."""
     counts = [placement.num_gpus for placement in plans[0].placements]
-    head = ["corpus", "model", "epochs", "updates an epoch", "EFLOP"]
-    rows = [(*head, *(f"{count} GPU{'s' if count > 1 else ''}: an epoch, all epochs, memory" for count in counts))]
+    head = ["recipe", "by", "training", "sets", "runs", "epochs", "updates an epoch", "EFLOP a run"]
+    rows = [(*head, *(f"{count} GPU{'s' if count > 1 else ''}: an epoch, a run, memory" for count in counts))]
     for plan in plans:
-        cells = [plan.corpus, NAMES[plan.model], str(plan.epochs), f"{plan.updates:,}", f"{plan.flops / 1e18:.2g}"]
+        sets = f"{' + '.join(plan.train_sets)} ({plan.hours_of_speech:.3g} h)"
+        cells = [plan.recipe, plan.part, ", ".join(plan.names), sets, str(plan.runs), str(plan.epochs)]
+        cells += [f"{plan.updates:,}", f"{plan.flops / 1e18:.2g}"]
         rows.append((*cells, *(_placed(placement) for placement in plan.placements)))
-    faults = [f"{plan.corpus}, {NAMES[plan.model]}: {plan.fault}" for plan in plans if plan.fault]
+    flops = sum(plan.runs * plan.flops for plan in plans)
+    hours = [sum(plan.runs * plan.placements[place].hours for plan in plans) for place in range(len(counts))]
+    total = ["all runs", "", "", "", str(sum(plan.runs for plan in plans)), "", "", f"{flops / 1e18:.2g}"]
+    rows.append((*total, *(_time(each) for each in hours)))
+    faults = [f"{plan.recipe}, {', '.join(plan.names)}: {plan.fault}" for plan in plans if plan.fault]
     return "\n".join([aligned(rows), *faults])
 
 
@@ -52,13 +56,13 @@ def basis(speeds: Sequence[Speed], gpu_gb: float) -> str:
         (
             "measured: time and memory of steps on random batches, the table above",
             "counted:  operations of matrix products, convolutions and attention of those steps, forward and backward;",
-            "          an EFLOP is 10**18 of them, of all epochs",
+            "          an EFLOP is 10**18 of them",
             f"{rate}; {first.scaling:.0%} of it on each of several GPUs (--scaling, assumed)",
-            "reckoned: all else, by frames, padding and epochs; lengths as in LibriSpeech, scaled to the corpus's mean",
+            "reckoned: all else, by frames, padding and epochs; lengths as in LibriSpeech, scaled to the set's mean",
             "memory:   of a GPU that takes its share in one pass, from what was kept here; measured on a CPU it counts",
             "          matrices of attention that a GPU does not keep, and is an upper bound. Where it is above",
             f"          {gpu_gb:g} GB (--gpu_memory), the training.device_frames in brackets make it fit",
-            "left out: extraction of tokens, validation, decoding, synthesis; a comparison takes two chain runs",
+            "left out: extraction of tokens, validation, evaluation after an epoch, decoding, synthesis",
         )
     )
 
@@ -72,12 +76,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _placed(placement: Placement) -> str:
-    each, whole = (
-        about_time(3600 * hours).removeprefix("about ") for hours in (placement.hours_per_epoch, placement.hours)
-    )
     memory = f"{placement.memory_bytes / 1e9:.0f} GB"
     if placement.device_frames is None:
         memory += " (does not fit)"
     elif placement.device_frames:
         memory += f" ({placement.device_frames})"
-    return f"{each}, {whole}, {memory}"
+    return f"{_time(placement.hours_per_epoch)}, {_time(placement.hours)}, {memory}"
+
+
+def _time(hours: float) -> str:
+    return about_time(3600 * hours).removeprefix("about ")

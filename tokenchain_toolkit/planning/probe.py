@@ -33,7 +33,9 @@ class StepMeasure:
         num_steps: Steps that were timed.
         frames: Frames of a step as ``training.batch_frames`` counts them: padded, the longest prompts included.
         seconds: Median of a step.
-        kept_bytes: What the forward pass keeps for the backward pass, for each frame.
+        fixed_bytes: What a step needs beside weights, gradients and moments, whatever its batch: copies of the weights
+            in half precision. On a GPU it may be negative: what is kept is gone before all gradients are there.
+        kept_bytes: What it keeps for the backward pass, for each frame.
         flops: Operations of matrix products, convolutions and attention, forward and backward, for each frame; None
             where they were not counted.
     """
@@ -45,6 +47,7 @@ class StepMeasure:
     num_steps: int
     frames: int
     seconds: float
+    fixed_bytes: float
     kept_bytes: float
     flops: float | None
 
@@ -60,7 +63,11 @@ class StepMeasure:
 
     def memory(self, frames: int) -> int:
         """Bytes that training needs if so many frames are taken at once."""
-        return round(self.num_parameters * TRAINED_BYTES + self.kept_bytes * frames)
+        return round(self.num_parameters * TRAINED_BYTES + self.fixed_bytes + self.kept_bytes * frames)
+
+    def frames_in(self, num_bytes: float) -> int:
+        """Frames that can be taken at once in so many bytes, in thousands; 0 or less where not even 1000 can."""
+        return int((num_bytes - self.memory(0)) / self.kept_bytes) // 1000 * 1000
 
 
 class StepProbe:
@@ -82,6 +89,7 @@ class StepProbe:
         trainee.module.to(self.device).train()
         learned = [parameter for parameter in trainee.module.parameters() if parameter.requires_grad]
         self.optimizer = build_optimizer(trainee.config.optim, learned)
+        self.gradient_bytes = sum(parameter.nbytes for parameter in learned)
 
     def batch(self, num_utts: int, *, longest: int | None = None) -> TokenBatch:
         """So many utterances of about the median length, cut to at most so many frames."""
@@ -93,31 +101,29 @@ class StepProbe:
         return (int(self._middle(num_utts, longest).max()) + self.trainee.config.data.max_prompt_frames) * num_utts
 
     def _middle(self, num_utts: int, longest: int | None) -> np.ndarray:
-        """Lengths of so many utterances around the median."""
+        """Lengths of so many utterances around the median; of a smaller set some are taken again."""
         first = max((len(self.lengths) - num_utts) // 2, 0)
-        chosen = self.lengths[first : first + num_utts]
+        chosen = np.resize(self.lengths[first : first + num_utts], num_utts)
         return chosen if longest is None else np.minimum(chosen, longest)
 
     def step(self, batch: TokenBatch) -> float:
         """One whole step; gives its seconds."""
         self._wait()
         started = time.perf_counter()
-        mixed = self.precision == "bf16-mixed"
-        with torch.autocast(self.device.type, torch.bfloat16) if mixed else nullcontext():
-            loss = self.trainee.loss(batch)
-        loss.backward()
+        self._loss(batch).backward()
         torch.nn.utils.clip_grad_norm_(self.trainee.module.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self._wait()
         return time.perf_counter() - started
 
-    def step_and_memory(self, batch: TokenBatch) -> tuple[float, int]:
-        """A step's seconds, and the bytes that it keeps for its backward pass; on a GPU all but the weights."""
+    def kept(self, batch: TokenBatch) -> int:
+        """Bytes that a step needs beside weights, gradients and moments, most of them kept for its backward pass."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated()
-            return self.step(batch), torch.cuda.max_memory_allocated() - before
+            self.step(batch)
+            return torch.cuda.max_memory_allocated() - before - self.gradient_bytes
         weights = {parameter.untyped_storage().data_ptr() for parameter in self.trainee.module.parameters()}
         kept: dict[int, int] = {}
 
@@ -128,8 +134,9 @@ class StepProbe:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            seconds = self.step(batch)
-        return seconds, sum(kept.values())
+            loss = self._loss(batch)
+        del loss  # Until here it holds what is kept, so that no two tensors are at one address.
+        return sum(kept.values())
 
     def flops(self, batch: TokenBatch) -> int:
         """Operations of a step, with attention as the matrix products that it is made of."""
@@ -139,6 +146,11 @@ class StepProbe:
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
             self.step(batch)
         return counter.get_total_flops()
+
+    def _loss(self, batch: TokenBatch) -> torch.Tensor:
+        mixed = self.precision == "bf16-mixed"
+        with torch.autocast(self.device.type, torch.bfloat16) if mixed else nullcontext():
+            return self.trainee.loss(batch)
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
@@ -157,41 +169,58 @@ def measure_step(probe: StepProbe, *, seconds: float, count_flops: bool = False)
     flops = probe.flops(probe.batch(1)) / probe.frames(1) if count_flops else None
     longest, num_utts = _affordable_frames(probe, ends), 1
     batch = probe.batch(1, longest=longest)
-    taken, kept = probe.step_and_memory(batch)
-    while longest is None and _may_grow(probe, 2 * num_utts) and time.monotonic() + 4 * taken < ends:
+    taken = probe.step(batch)
+    # What is kept takes another step's time at most.
+    while longest is None and _may_grow(probe, 2 * num_utts) and time.monotonic() + 5 * taken < ends:
         try:
             larger = probe.batch(2 * num_utts)
-            taken, kept = probe.step_and_memory(larger)
+            taken = probe.step(larger)
         except torch.cuda.OutOfMemoryError:
             probe.optimizer.zero_grad()
             break
         batch, num_utts = larger, 2 * num_utts
+    fixed, kept = _kept_bytes(probe, num_utts, longest)
     times = [taken]
     while time.monotonic() + taken < ends:
         times.append(probe.step(batch))
-    frames = probe.frames(num_utts, longest=longest)
     return StepMeasure(
         name=probe.trainee.name,
-        device=_device_name(probe.device),
+        device=device_name(probe.device),
         precision=probe.precision,
         num_parameters=count_parameters(probe.trainee.module),
         num_steps=len(times),
-        frames=frames,
+        frames=probe.frames(num_utts, longest=longest),
         seconds=float(np.median(times)),
-        kept_bytes=kept / frames,
+        fixed_bytes=fixed,
+        kept_bytes=kept,
         flops=flops,
     )
+
+
+def _kept_bytes(probe: StepProbe, num_utts: int, longest: int | None) -> tuple[float, float]:
+    """Bytes that a step needs whatever its batch, and those for each frame, by two batches of equal utterances."""
+    sizes = (num_utts // 2, num_utts) if num_utts > 1 else (1, 2)
+    fewer, more = (probe.frames(size, longest=longest) for size in sizes)
+    of_fewer = probe.kept(probe.batch(sizes[0], longest=longest))
+    try:
+        of_more = probe.kept(probe.batch(sizes[1], longest=longest))
+    except torch.cuda.OutOfMemoryError:
+        probe.optimizer.zero_grad()
+        return 0.0, of_fewer / fewer
+    each = max((of_more - of_fewer) / (more - fewer), 1.0)
+    return of_fewer - each * fewer, each
 
 
 def _affordable_frames(probe: StepProbe, ends: float) -> int | None:
     """How many frames of an utterance a step can have in the time that is left; None for a whole one.
 
-    Takes two steps on a short one, the first of which makes the optimiser's state.
+    Takes two steps on a short one, the first of which makes the optimiser's state. As long as the step on it takes what
+    it keeps to be found.
     """
     short = probe.batch(1, longest=SHORT_FRAMES)
     probe.step(short)
     taken = probe.step(short)
-    affordable = (ends - time.monotonic()) / taken * probe.frames(1, longest=SHORT_FRAMES)
+    affordable = (ends - time.monotonic()) / (2 * taken) * probe.frames(1, longest=SHORT_FRAMES)
     if affordable >= probe.frames(1):
         return None
     return max(int(affordable) - probe.trainee.config.data.max_prompt_frames, SHORT_FRAMES)
@@ -204,7 +233,8 @@ def _may_grow(probe: StepProbe, num_utts: int) -> bool:
     return fits and probe.frames(num_utts) <= training.batch_frames
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """The device in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name()
     return f"{CPU}, {torch.get_num_threads()} threads"

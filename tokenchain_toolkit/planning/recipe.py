@@ -1,22 +1,25 @@
-"""A recipe as its folder shows it: settings, sets, tokens and text units, as far as they are there."""
+"""A recipe's settings, and the numbers of tokens that follow from them or from tokens that are there."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from tokenchain_toolkit.config.asr import ASRConfig
+from tokenchain_toolkit.config.asr import ASRConfig, ASRDecodingConfig
 from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.config.load import load_config
-from tokenchain_toolkit.config.s2a import S2AConfig
-from tokenchain_toolkit.config.t2s import T2SConfig
+from tokenchain_toolkit.config.s2a import S2AConfig, S2ADecodingConfig
+from tokenchain_toolkit.config.t2s import T2SConfig, T2SSamplingConfig
 from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.config.tokenizer import TokenizerConfig
 from tokenchain_toolkit.data.manifest import read_manifest
 from tokenchain_toolkit.data.token_dump import MANIFEST
 from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.planning.recipe_run import RecipeRun
+from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ
 
 PRETRAINED_CODEBOOK = 1024  # entries of each codebook of EnCodec, DAC and SpeechTokenizer; Mimi has 2048
 CHARACTERS = 40  # text units of a character list, about
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class Settings:
     t2s: T2SConfig
     chains: dict[str, ChainConfig]
     s2a: S2AConfig | None
-    has_units: bool
+    search: ASRDecodingConfig
+    drawing: T2SSamplingConfig
+    synthesis: S2ADecodingConfig
 
 
 @dataclass(frozen=True)
@@ -53,28 +58,38 @@ class TokenSizes:
     frames_per_unit: float = 10.0
 
 
-def load_settings(conf: Path, chains: Sequence[str]) -> Settings:
-    """Every configuration that the stages of the recipe read.
+def load_settings(run: RecipeRun) -> Settings:
+    """Every configuration that the stages read; those of models that another recipe trains are read there.
 
     Args:
-        conf: Folder of the configurations.
-        chains: Names of the chain experiments, each ``chain_<name>.yaml``.
+        run: The recipe's commands. Chains are named as their folders are, such as ``chain_baseline``.
 
     Raises:
         ConfigError: One is missing, or has a key that does not exist or a value that cannot be.
     """
-    if not conf.is_dir():
-        raise ConfigError(f"{conf} is no folder; run this in a recipe's folder, egs2/*/tokenchain1, or give --conf")
-    tokenizer = load_config(TokenizerConfig, conf / "tokenizer.yaml")
+    tokenizer = _load(run, "learn_tokenizer", TokenizerConfig)
+    chains = {Path(command.one("out") or "").name: command for command in run.named("train_chain")}
     return Settings(
         tokenizer=tokenizer,
-        bpe=load_config(BPEConfig, conf / "bpe.yaml"),
-        asr=load_config(ASRConfig, conf / "train_asr.yaml"),
-        t2s=load_config(T2SConfig, conf / "train_t2s.yaml"),
-        chains={name: load_config(ChainConfig, conf / f"chain_{name}.yaml") for name in chains},
-        s2a=load_config(S2AConfig, conf / "train_s2a.yaml") if tokenizer.codec.enabled else None,
-        has_units=(conf / "units.yaml").is_file(),
+        bpe=_load(run, "train_bpe", BPEConfig),
+        asr=_load(run, "train_asr", ASRConfig),
+        t2s=_load(run, "train_t2s", T2SConfig),
+        chains={
+            name: load_config(ChainConfig, run.root / (command.one("config") or "")) for name, command in chains.items()
+        },
+        s2a=_load(run, "train_s2a", S2AConfig) if tokenizer.codec.enabled else None,
+        search=_load(run, "decode_asr", ASRDecodingConfig),
+        drawing=_load(run, "decode_t2s", T2SSamplingConfig),
+        synthesis=_load(run, "synthesize", S2ADecodingConfig),
     )
+
+
+def _load(run: RecipeRun, name: str, schema: type[Config]) -> Config:
+    """The configuration of the commands of a name."""
+    path = run.path(name, "config")
+    if path is None:
+        raise ConfigError(f"./run.sh --dry_run shows no {name} with a --config, here or in the recipe it goes on from")
+    return load_config(schema, path)
 
 
 def expected_sizes(settings: Settings, dump: Path | None, frames_per_unit: float | None) -> TokenSizes:
@@ -86,13 +101,13 @@ def expected_sizes(settings: Settings, dump: Path | None, frames_per_unit: float
         frames_per_unit: As measured of the training set; None where nothing is known of it.
     """
     tokenizer, codec = settings.tokenizer, settings.tokenizer.codec
-    is_learned = codec.kind == "spectral_rvq"
+    codebook_size = codec.codebook_size if codec.kind == SPECTRAL_RVQ else PRETRAINED_CODEBOOK
     first_is_semantic = tokenizer.semantic.kind == "codec"
     sizes = TokenSizes(
-        num_semantic=PRETRAINED_CODEBOOK if first_is_semantic else tokenizer.semantic.kmeans.num_clusters,
+        num_semantic=codebook_size if first_is_semantic else tokenizer.semantic.kmeans.num_clusters,
         vocab_size=CHARACTERS if settings.bpe.model_type == "char" else settings.bpe.vocab_size,
         num_quantizers=max(codec.num_quantizers - first_is_semantic, 1),
-        codebook_size=codec.codebook_size if is_learned else PRETRAINED_CODEBOOK,
+        codebook_size=codebook_size,
         frame_rate=tokenizer.sample_rate / tokenizer.hop_length,
     )
     found: dict[str, float] = {} if frames_per_unit is None else {"frames_per_unit": frames_per_unit}

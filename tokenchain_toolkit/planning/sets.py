@@ -17,7 +17,7 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class SetFacts:
-    """One set of a recipe.
+    """One set of ``data/``.
 
     Attributes:
         name: Its folder's name.
@@ -90,8 +90,8 @@ def _duration(path: str) -> float | None:
         return None
 
 
-def describe_set(facts: SetFacts, data: Path) -> Finding:
-    """Hours and utterances of a set of ``data`` in one line."""
+def describe_set(facts: SetFacts, data: Path, *, role: str = "") -> Finding:
+    """Hours and utterances of a set of ``data`` in one line, and what the set is for, if that is told."""
     check = str(data / facts.name)
     if not facts.num_utts:
         return Finding(check, FAIL, "holds no utterances", "run stage data again")
@@ -102,7 +102,9 @@ def describe_set(facts: SetFacts, data: Path) -> Finding:
         )
     how = f", by {len(facts.seconds)} of its files" if facts.is_sampled else ""
     mean = facts.hours * 3600 / facts.num_utts
-    return Finding(check, OK, f"{facts.num_utts:,} utterances, {facts.hours:.3g} hours (mean {mean:.1f} s{how})")
+    purpose = f"; {role}" if role else ""
+    amount = f"{facts.num_utts:,} utterances, {facts.hours:.3g} hours (mean {mean:.1f} s{how})"
+    return Finding(check, OK, amount + purpose)
 
 
 def named(utt_ids: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from tokenchain_toolkit.config.load import config_dict
 from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.data.corpus import load_corpus
 from tokenchain_toolkit.data.kaldi import read_table
+from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.models.asr import INPUT_LAYERS, encoder_frames
 from tokenchain_toolkit.models.sequences import ctc_frames_needed
 from tokenchain_toolkit.planning.findings import FAIL, OK, WARN, Finding
@@ -90,7 +91,11 @@ def ctc_of_durations(
     frame_rate: float,
     basis: str,
 ) -> CtcFacts:
-    """Compare the durations of a set, or of a sample of it, with the texts; arguments as in ``ctc_of_dump``."""
+    """Compare the durations of a set, or of a sample of it, with the texts; arguments as in ``ctc_of_dump``.
+
+    Raises:
+        DataError: No duration is known, or a text cannot be written in the units.
+    """
     frames = {utt_id: int(seconds * frame_rate) for utt_id, seconds in facts.seconds.items()}
     table = read_table(data / "text")
     texts = {utt_id: text_tokenizer.encode(table[utt_id], utt_id=utt_id) for utt_id in frames if utt_id in table}
@@ -98,7 +103,13 @@ def ctc_of_durations(
 
 
 def _compare(name: str, frames: dict[str, int], texts: dict[str, list[int]], input_layer: str, basis: str) -> CtcFacts:
-    """By the rule that training leaves utterances out by."""
+    """By the rule that training leaves utterances out by.
+
+    Raises:
+        DataError: There is no utterance.
+    """
+    if not texts:
+        raise DataError(f"{name} has no utterance with a known duration and a text, so nothing can be compared")
     needed = {utt_id: ctc_frames_needed(np.asarray(text)) for utt_id, text in texts.items()}
     missing = {
         layer: {
@@ -119,8 +130,14 @@ def _compare(name: str, frames: dict[str, int], texts: dict[str, list[int]], inp
     )
 
 
-def describe_ctc(facts: CtcFacts, *, input_layer: str) -> Finding:
-    """Whether CTC can spell the texts, who is worst, and what would help."""
+def describe_ctc(facts: CtcFacts, *, input_layer: str, use: str = "") -> Finding:
+    """Whether CTC can spell the texts, who is worst, and what would help.
+
+    Args:
+        facts: Of one set.
+        input_layer: Of the ASR.
+        use: What the set is for, where it is neither trained on nor validated with: there, nothing stops.
+    """
     check = f"CTC on {facts.name}"
     detail = f"{facts.frames_per_unit:.1f} semantic frames a text unit, input layer {input_layer}; {facts.basis}"
     if not facts.shortages:
@@ -128,9 +145,13 @@ def describe_ctc(facts: CtcFacts, *, input_layer: str) -> Finding:
     share = len(facts.shortages) / facts.num_utts
     worst = ", ".join(f"{utt_id} lacks {count}" for utt_id, count in list(facts.shortages.items())[:NAMED])
     found = f"{len(facts.shortages)} of {facts.num_utts} utterances ({share:.2%}) have too few encoder frames: {worst}"
-    return Finding(
-        check, FAIL if share > TOLERATED else WARN, f"{found} ({detail})", _remedy(facts, input_layer, share)
-    )
+    status, remedy = FAIL if share > TOLERATED else WARN, _remedy(facts, input_layer, share)
+    if use:
+        status = WARN
+        remedy = f"{use}, so no stage stops; these texts come out too short by CTC" + (
+            f"; if it matters: {remedy}" if share > TOLERATED else ""
+        )
+    return Finding(check, status, f"{found} ({detail})", remedy)
 
 
 def _remedy(facts: CtcFacts, input_layer: str, share: float) -> str:

@@ -1,6 +1,6 @@
-"""Measured speed of what makes tokens, and of training the spectral codec's head, both on noise.
+"""Measured speed of what makes tokens, of making audio of codes, and of training the spectral codec's head, on noise.
 
-Shapes: N samples.
+Shapes: N samples, T frames, Q quantizers, K codebook entries, M mel bands.
 """
 
 import time
@@ -15,9 +15,9 @@ import numpy as np
 from tokenchain_toolkit.config.tokenizer import TokenizerConfig
 from tokenchain_toolkit.features.interface import build_features
 from tokenchain_toolkit.models.asr import count_parameters
-from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, load_codec
+from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ, Codec, load_codec
 from tokenchain_toolkit.tokenizers.head_training import HeadExample, build_head_optimizer, take_step
-from tokenchain_toolkit.tokenizers.spectral_rvq import LogMel, new_head, spectral_settings
+from tokenchain_toolkit.tokenizers.spectral_rvq import LogMel, SpectralRvq, new_head, spectral_settings
 
 NOISE_SECONDS = 10
 
@@ -43,6 +43,14 @@ class HeadMeasure:
     step_seconds: float
     num_steps: int
     num_parameters: int
+
+
+@dataclass(frozen=True)
+class VocodingMeasure:
+    """Speed of the codec's decoder: seconds of audio for each second of time, and their sample rate in Hz."""
+
+    speed: float
+    sample_rate: int
 
 
 def has_head(config: TokenizerConfig) -> bool:
@@ -94,6 +102,25 @@ def measure_extraction(config: TokenizerConfig, *, device: str, seconds: float) 
     per_audio = sum(_seconds_each(work, seconds / len(works)) for _, work in works) / NOISE_SECONDS
     left_out = ", without the codec's codes" if config.codec.enabled and config.codec.kind == SPECTRAL_RVQ else ""
     return ExtractionMeasure(1 / per_audio, " and ".join(name for name, _ in works) + left_out)
+
+
+def measure_vocoding(config: TokenizerConfig, *, device: str, seconds: float) -> VocodingMeasure:
+    """How fast the codec makes audio of codes; of the spectral codec with random weights.
+
+    Raises:
+        ConfigError: A pretrained codec cannot be loaded.
+    """
+    if config.codec.kind == SPECTRAL_RVQ:
+        settings, sizes = spectral_settings(config), (config.codec.num_quantizers, config.codec.codebook_size)
+        head = new_head(config.codec.head, settings).eval() if has_head(config) else None
+        codec: Codec = SpectralRvq(np.zeros((*sizes, settings.num_mels), np.float32), settings, head)
+    else:
+        codec = load_codec(config.codec, Path(), device=device)
+    shape = (round(NOISE_SECONDS * codec.frame_rate), codec.num_quantizers)
+    codes_TQ = np.random.default_rng(0).integers(0, codec.codebook_size, shape)
+    return VocodingMeasure(
+        NOISE_SECONDS / _seconds_each(lambda: codec.decode([codes_TQ]), seconds), int(codec.sample_rate)
+    )
 
 
 def _noise(num_samples: int) -> np.ndarray:

@@ -71,7 +71,10 @@ def t2s_trainee(config: T2SConfig, sizes: TokenSizes) -> Trainee:
 
 
 def chain_trainee(name: str, config: ChainConfig, asr: ASRConfig, t2s: T2SConfig, sizes: TokenSizes) -> Trainee:
-    """A chain of both on paired data; speech and text alone cost about as much for each frame."""
+    """A chain of both on paired data; speech and text alone cost about as much for each frame.
+
+    What T2S draws for text alone comes on top of it; see ``measure_drawing``.
+    """
     chain = ChainModel(
         config.model,
         asr=TokenASR(asr.model, num_semantic=sizes.num_semantic, vocab_size=sizes.vocab_size),

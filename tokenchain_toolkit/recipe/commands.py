@@ -38,8 +38,12 @@ class StageCommand:
         return values[0] if values else None
 
 
-def recipe_commands(root: Path) -> list[StageCommand]:
+def recipe_commands(root: Path, options: Sequence[str] = ()) -> list[StageCommand]:
     """Ask a recipe for the commands of all stages; none is run.
+
+    Args:
+        root: Folder of the recipe.
+        options: Of ``run.sh``, beside ``--dry_run``.
 
     Raises:
         DataError: ``run.sh`` fails.
@@ -47,7 +51,7 @@ def recipe_commands(root: Path) -> list[StageCommand]:
     environment = {**os.environ, "VENV": os.environ.get("VENV") or sys.prefix}
     try:
         done = subprocess.run(
-            ["bash", "run.sh", "--dry_run"],
+            ["bash", "run.sh", "--dry_run", *options],
             cwd=root,
             env=environment,
             stdin=subprocess.DEVNULL,
