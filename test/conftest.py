@@ -30,7 +30,13 @@ ASR_SIZES = {
     "decoder_layers": 1,
     "decoder_units": 32,
 }
-T2S_SIZES = {"hidden_dim": 32, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 64}
+T2S_SIZES = {
+    "hidden_dim": 32,
+    "num_layers": 2,
+    "num_heads": 2,
+    "feed_forward_dim": 64,
+    "text_positions": "aligned",
+}
 S2A_SIZES = {"hidden_dim": 16, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 32, "conv_kernel": 3}
 
 

@@ -62,7 +62,7 @@ def test_what_was_drawn_again_and_what_is_still_bad_is_written(recipe, trained_t
 
 def test_drawing_again_leaves_fewer_bad_ones_than_there_were(recipe, trained_t2s, tmp_path):
     folders = (recipe.root / "data", recipe.root / "dump", tmp_path / "spoken")
-    config = T2SSamplingConfig(temperature=1.6, top_p=1.0, retries=20)
+    config = T2SSamplingConfig(temperature=3.0, top_p=1.0, retries=20)
     generate_dump(trained_t2s, *folders, config=config, **norms_of(recipe))
     found = json.loads((tmp_path / "spoken" / "retries.json").read_text())
     first, kept = (found["bad_utts"][draw]["any"] for draw in ("first_draw", "kept_draw"))

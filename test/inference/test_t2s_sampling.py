@@ -42,10 +42,10 @@ def scores_after(t2s, prompt, tokens):
 def greedy_reference(t2s, batch, index, *, cap, guidance=0.0):
     """One utterance: the likeliest token until the end symbol or ``cap`` frames, by guidance away from no text."""
     row = slice(index, index + 1)
-    text_1LD = t2s.embed_text(batch.text_BL[row, : batch.text_lengths_B[index]])
+    text = t2s.read_ids(batch.text_BL[row, : batch.text_lengths_B[index]], batch.text_lengths_B[row])
+    nothing = t2s.read_ids(batch.text_BL[row, :0], torch.tensor([0]))
     prefix = batch.prompt_BP[row, : batch.prompt_lengths_B[index]], batch.prompt_lengths_B[row]
-    given = t2s.assemble(text_1LD, batch.text_lengths_B[row], *prefix)
-    without = t2s.assemble(text_1LD[:, :0], torch.tensor([0]), *prefix)
+    given, without = (t2s.assemble(each, *prefix, t2s.expected_frames(text)) for each in (text, nothing))
     tokens = []
     while True:
         scores_K = scores_after(t2s, given, tokens)
@@ -57,11 +57,11 @@ def greedy_reference(t2s, batch, index, *, cap, guidance=0.0):
 
 
 # With seed 17 an utterance ends just at its cap.
-@pytest.fixture(scope="module", params=[(6, 0.0), (17, 0.0), (6, 2.5)])
+@pytest.fixture(scope="module", params=[(6, "order"), (17, "order"), (6, "aligned")])
 def lively_t2s(make_t2s, request):
     """Random weights, scaled up until the tokens vary and some utterances end before the cap."""
-    seed, stride = request.param
-    t2s = make_t2s(seed=seed, text_stride=stride, text_dropout=0.1)
+    seed, positions = request.param
+    t2s = make_t2s(seed=seed, text_positions=positions, text_dropout=0.1)
     with torch.no_grad():
         for parameter in (t2s.embed_text.weight, t2s.llama.embed_tokens.weight, t2s.head.weight):
             parameter.mul_(10)
@@ -183,11 +183,12 @@ def plain_draws(t2s, batch, *, seed, per_unit, temperature):
         return t2s.end_id in tokens[row] or len(tokens[row]) > caps[row]
 
     while rows:
+        text = t2s.read_ids(batch.text_BL[rows], batch.text_lengths_B[rows])
         inputs = t2s.assemble(
-            t2s.embed_text(batch.text_BL[rows]),
-            batch.text_lengths_B[rows],
+            text,
             batch.prompt_BP[rows],
             batch.prompt_lengths_B[rows],
+            t2s.expected_frames(text),
             torch.tensor([tokens[row] for row in rows], dtype=torch.long),
             torch.full((len(rows),), len(tokens[rows[0]])),
         )

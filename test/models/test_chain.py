@@ -78,8 +78,7 @@ def test_argmax_feedback_equals_t2s_on_the_ids_that_were_read(make_chain, make_b
     output = chain(batch, temperature=0.5)
     read = output.link.reading
     expected = chain.t2s(
-        chain.t2s.embed_text(read.text_BL),
-        read.lengths_B,
+        chain.t2s.read_ids(read.text_BL, read.lengths_B),
         batch.semantic_BT,
         batch.semantic_lengths_B,
         prefix_BP=batch.prompt_BP,
@@ -145,7 +144,7 @@ def test_soft_feedback_is_the_expected_embedding_and_its_gradient_lowers_the_los
     output = chain(batch, temperature=2.0)
     probs_BLV = torch.softmax(output.link.reading.logits_BLV / 2.0, dim=-1)
     assert not probs_BLV[..., [0, -1]].any()
-    expected = chain.reconstruct(probs_BLV @ chain.t2s.embed_text.weight, batch.text_lengths_B, batch)
+    expected = chain.reconstruct(chain.t2s.read_weights(probs_BLV, batch.text_lengths_B), batch)
     torch.testing.assert_close(output.t2s.loss, expected.loss)
     output.t2s.loss.backward()
     with torch.no_grad():

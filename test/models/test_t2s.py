@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+
+from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.models.unit_durations import learn_unit_durations
 
 FRAMES, UNITS, PROMPTS = [9, 5, 14], [3, 6, 1], [4, 0, 2]
 
 
 def loss_of(t2s, batch, text_BLD=None):
+    text = t2s.read_ids(batch.text_BL, batch.text_lengths_B)
     return t2s(
-        t2s.embed_text(batch.text_BL) if text_BLD is None else text_BLD,
-        batch.text_lengths_B,
+        text if text_BLD is None else replace(text, embeddings_BLD=text_BLD),
         batch.semantic_BT,
         batch.semantic_lengths_B,
         prefix_BP=batch.prompt_BP,
@@ -112,9 +116,76 @@ def test_a_history_that_is_dropped_whole_is_not_heard(make_t2s, make_batch):
     assert torch.equal(*heard)
 
 
-def test_with_a_text_stride_speech_counts_frames_and_text_advances_by_the_stride(make_t2s):
-    t2s = make_t2s(text_stride=2.5)
-    text_BLD = torch.zeros(1, 4, t2s.config.hidden_dim)
-    prefix_BP, history_BT = torch.zeros(1, 2, dtype=torch.long), torch.zeros(1, 3, dtype=torch.long)
-    inputs = t2s.assemble(text_BLD, torch.tensor([3]), prefix_BP, torch.tensor([2]), history_BT, torch.tensor([3]))
-    assert inputs.position_BN.tolist() == [[0, 2.5, 5, -2, -1, 0, 1, 2, 3]]
+def aligned_positions(t2s, text_lengths, num_frames):
+    text_lengths_B = torch.tensor(text_lengths)
+    text = t2s.read_ids(torch.tensor([[2, 3, 4, 3]] * len(text_lengths)), text_lengths_B)
+    prefix_BP, history_BT = torch.zeros(len(text_lengths), 2).long(), torch.zeros(len(text_lengths), 8).long()
+    prefix_lengths_B = torch.full_like(text_lengths_B, 2)
+    return t2s.assemble(
+        text, prefix_BP, prefix_lengths_B, torch.tensor(num_frames), history_BT, torch.tensor(num_frames)
+    )
+
+
+def test_aligned_text_stands_where_it_is_expected_to_be_said(make_t2s):
+    t2s = make_t2s(text_positions="aligned")
+    t2s.unit_frames_V[[2, 3, 4]] = torch.tensor([2.0, 4.0, 1.0])
+    t2s.extra_frames.fill_(1.0)
+    # 1 frame besides and 2 + 4 + 1 of units in 8 frames, then a text of half of them in 3.5, at twice the rate.
+    inputs = aligned_positions(t2s, [3, 2], [8, 3])
+    assert inputs.position_BN[0].tolist() == [1.5, 4.5, 7.0, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8]
+    scale = 3 / 7
+    expected = torch.tensor([1.5 * scale, 4.5 * scale, -2, -1, 0, 1, 2, 3])
+    torch.testing.assert_close(inputs.position_BN[1, : len(expected)], expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("positions", ["order", "aligned"])
+def test_one_hot_weights_are_the_ids_that_they_stand_for(make_t2s, make_batch, positions):
+    t2s, batch = make_t2s(text_positions=positions), make_batch(FRAMES, UNITS, PROMPTS)
+    t2s.learn_durations([batch.text_BL[i, :n].numpy() for i, n in enumerate(UNITS)], FRAMES)
+    by_ids = t2s.read_ids(batch.text_BL, batch.text_lengths_B)
+    one_hot_BLV = torch.nn.functional.one_hot(batch.text_BL, len(t2s.unit_frames_V)).float()
+    by_weights = t2s.read_weights(one_hot_BLV, batch.text_lengths_B)
+    torch.testing.assert_close(by_weights.embeddings_BLD, by_ids.embeddings_BLD)
+    torch.testing.assert_close(by_weights.frames_BL, by_ids.frames_BL)
+
+
+@torch.no_grad()
+def test_where_the_text_is_expected_changes_what_is_said(make_t2s, make_batch):
+    t2s, batch = make_t2s(text_positions="aligned"), make_batch(FRAMES, UNITS, PROMPTS)
+    before = loss_of(t2s, batch)
+    t2s.unit_frames_V[:] = torch.linspace(1, 9, len(t2s.unit_frames_V))
+    assert not torch.equal(loss_of(t2s, batch), before)
+
+
+@torch.no_grad()
+def test_aligned_text_padded_beyond_the_longest_is_as_good(make_t2s, make_batch):
+    t2s, batch = make_t2s(text_positions="aligned"), make_batch([1, 1], [2, 1])
+    padded = replace(batch, text_BL=torch.nn.functional.pad(batch.text_BL, (0, 9), value=3))
+    torch.testing.assert_close(loss_of(t2s, padded), loss_of(t2s, batch))
+
+
+def test_unknown_text_positions_are_refused(make_t2s):
+    with pytest.raises(ConfigError, match="model.text_positions=near: choose order or aligned"):
+        make_t2s(text_positions="near")
+
+
+def test_durations_are_found_without_alignments():
+    generator = np.random.default_rng(0)
+    true_V = generator.uniform(2, 20, 30)
+    texts = [generator.integers(2, 28, generator.integers(1, 12)) for _ in range(2000)]
+    frames = [true_V[text_L].sum() + 6 + generator.normal(0, 2) for text_L in texts]
+    found_V, extra = learn_unit_durations(texts, frames, vocab_size=30)
+    assert np.abs(found_V[2:28] - true_V[2:28]).max() < 1 and extra == pytest.approx(6, abs=1)
+    # Of units that were never said nothing is known but how long units last.
+    assert found_V[[0, 1, 28, 29]] == pytest.approx(np.mean([true_V[text_L].mean() for text_L in texts]), abs=1)
+
+
+def test_no_unit_lasts_less_than_nothing_and_no_speech_less_than_a_frame(make_t2s):
+    t2s = make_t2s()
+    t2s.learn_durations([np.array([2, 2, 2]), np.array([3])], [1, 40])
+    assert (t2s.unit_frames_V >= 0).all() and t2s.extra_frames > 0
+    t2s.learn_durations([np.full(3, 2), np.full(5, 2)], [2, 10])  # 4 frames for each unit, and 10 less
+    assert t2s.extra_frames < 0
+    frames_B = t2s.expected_frames(t2s.read_ids(torch.tensor([[2, 2, 2], [2, 2, 2]]), torch.tensor([3, 1])))
+    assert frames_B.tolist() == pytest.approx([2, 1], abs=0.01)

@@ -13,8 +13,11 @@ class T2SModelConfig:
     ``history_dropout`` is the share of semantic input tokens that are replaced by a mask token in training, so that the
     model listens to the text rather than to its own past. ``text_dropout`` is the share of utterances that pretraining
     leaves without their text, so that the model also knows speech as such, which ``guidance`` moves away from.
-    ``text_stride`` is the distance in rotary positions, counted in frames, between two text units, about the frames
-    that a unit lasts; 0 numbers all positions one after another, as a plain LLaMA does.
+    ``text_positions`` says which rotary positions the text has: ``order`` numbers text and speech one after another,
+    as a plain LLaMA does; ``aligned`` counts frames from the beginning of the speech, and puts every text unit where it
+    is expected to be said, by the durations that its training utterances tell of and the length of the speech (near to
+    the progress-monitoring positions of VoiceStar, arXiv 2505.19462). Attention then finds what is to be said next
+    without learning to count, and the end is known.
     """
 
     hidden_dim: int = 1024
@@ -24,11 +27,13 @@ class T2SModelConfig:
     dropout: float = 0.0
     history_dropout: float = 0.0
     text_dropout: float = 0.0
-    text_stride: float = 0.0
+    text_positions: str = "order"
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
+        if self.text_positions not in ("order", "aligned"):
+            raise ConfigError(f"model.text_positions={self.text_positions}: choose order or aligned")
         check_shares(self, "dropout", "text_dropout", "label_smoothing")
         check_shares(self, "history_dropout", whole=True)
 
@@ -54,6 +59,8 @@ class T2SSamplingConfig:
         top_p: Mass of the distribution, from the likeliest token on, that is kept.
         guidance: How far scores are moved away from those without the text (classifier-free guidance); 0 is off, and
             saves half of the work. Needs a model that was trained with ``text_dropout``.
+        speaking_rate: Speech lasts as long as natural speech divided by it; needs a model with
+            ``text_positions: aligned``, which is told how long it is to speak.
         max_frames_per_token: Caps the output at that many frames for each text token.
         prompt_frames: Length of the semantic prefix, a crop of another utterance of the speaker.
         batch_size: Utterances drawn at once.
@@ -76,6 +83,7 @@ class T2SSamplingConfig:
     top_k: int = 0
     top_p: float = 0.9
     guidance: float = 0.0
+    speaking_rate: float = 1.0
     max_frames_per_token: float = 40.0
     prompt_frames: int = 0
     batch_size: int = 64
@@ -96,8 +104,8 @@ class T2SSamplingConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0, which is off")
         if not 0 <= self.top_p <= 1:
             raise ConfigError(f"top_p={self.top_p} must be in [0, 1]; 1 keeps the whole distribution")
-        if self.batch_size < 1 or self.max_frames_per_token <= 0:
-            raise ConfigError("batch_size and max_frames_per_token must be positive")
+        if self.batch_size < 1 or self.max_frames_per_token <= 0 or self.speaking_rate <= 0:
+            raise ConfigError("batch_size, max_frames_per_token and speaking_rate must be positive")
         if self.length_tolerance <= 1:
             raise ConfigError(f"length_tolerance={self.length_tolerance} allows no length; give more than 1")
         again = self.retry_window or self.repetition_window

@@ -62,19 +62,24 @@ def sample_semantic(
         natural: Norms of natural speech, used where ``config`` gives none.
 
     Raises:
-        ConfigError: The model does not know speech without text, which guidance needs.
+        ConfigError: The model does not know speech without text, which guidance needs, or how long it is to speak,
+            which a speaking rate needs.
     """
     if config.guidance > 0 and t2s.config.text_dropout == 0:
         raise ConfigError("guidance needs a T2S that was trained with model.text_dropout above 0; set guidance=0")
+    if config.speaking_rate != 1 and t2s.config.text_positions != "aligned":
+        raise ConfigError("speaking_rate needs a T2S that was trained with model.text_positions=aligned; set it to 1")
     norms = _norms(config, natural or SpeechNorms())
     expected_B = torch.tensor([norms.expected_frames(num_tokens) for num_tokens in text_lengths_B.tolist()])
+    expected_B = expected_B / config.speaking_rate
     caps_B = (text_lengths_B * config.max_frames_per_token).long()
     if config.retries > 0:
         longest_B = (expected_B * config.length_tolerance).long().to(caps_B.device)
         caps_B = torch.where(longest_B > 0, torch.minimum(caps_B, longest_B), caps_B)
-    text_BLD = t2s.embed_text(text_BL)
-    lengths = [text_lengths_B, *([torch.zeros_like(text_lengths_B)] if config.guidance > 0 else [])]
-    prompts = [t2s.assemble(text_BLD, each_B, prefix_BP, prefix_lengths_B) for each_B in lengths]
+    text = t2s.read_ids(text_BL, text_lengths_B)
+    texts = [text, *([replace(text, lengths_B=torch.zeros_like(text_lengths_B))] if config.guidance > 0 else [])]
+    num_frames_B = t2s.expected_frames(text) / config.speaking_rate
+    prompts = [t2s.assemble(each, prefix_BP, prefix_lengths_B, num_frames_B) for each in texts]
     kept: dict[int, SampledSpeech] = {}
     rows = list(range(len(text_BL)))
     for draws in range(1, config.retries + 2):

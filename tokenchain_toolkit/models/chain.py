@@ -20,7 +20,7 @@ from tokenchain_toolkit.models.asr import ASROutput, TokenASR
 from tokenchain_toolkit.models.asr_reading import Reading, read_ctc, read_free_running, read_teacher_forced
 from tokenchain_toolkit.models.batch import TokenBatch
 from tokenchain_toolkit.models.straight_through import interface_entropy, interface_probs, straight_through
-from tokenchain_toolkit.models.t2s import T2SModel, T2SOutput
+from tokenchain_toolkit.models.t2s import T2SModel, T2SOutput, T2SText
 
 SAMPLED = ("st_gumbel", "score_function")
 
@@ -178,30 +178,28 @@ class ChainModel(nn.Module):
             read = reader(self.asr, memory_BSD, memory_lengths_B, generator=generator)
         noise_BLV = read.noise_BLV if link.feedback == "st_gumbel" else None
         probs_BLV = interface_probs(read.logits_BLV, temperature=temperature, noise_BLV=noise_BLV)
-        t2s = self.reconstruct(self.feed_back(link.feedback, probs_BLV, read.text_BL), read.lengths_B, batch)
+        t2s = self.reconstruct(self.feed_back(link.feedback, probs_BLV, read), batch)
         if samples > 1:
             t2s = score_function(t2s, read, utterances, num_samples=samples)
         return LinkOutput(t2s=t2s, reading=read, entropy=interface_entropy(probs_BLV.detach(), read.lengths_B))
 
-    def feed_back(self, feedback: str, probs_BLV: torch.Tensor, chosen_BL: torch.Tensor) -> torch.Tensor:
-        """Text embeddings for T2S, (B, L, D), through which its gradient reaches the posteriors.
+    def feed_back(self, feedback: str, probs_BLV: torch.Tensor, read: Reading) -> T2SText:
+        """The text for T2S, through which its gradient reaches the posteriors.
 
         Args:
             feedback: Kind of feedback.
             probs_BLV: The interface's posteriors.
-            chosen_BL: The text that was read.
+            read: The text that was read.
         """
         if feedback == "score_function":
-            return self.t2s.embed_text(chosen_BL)
-        passed_BLV = probs_BLV if feedback == "soft" else straight_through(probs_BLV, chosen_BL)
-        weight_VD = self.t2s.embed_text.weight
-        return passed_BLV.to(weight_VD.dtype) @ weight_VD
+            return self.t2s.read_ids(read.text_BL, read.lengths_B)
+        passed_BLV = probs_BLV if feedback == "soft" else straight_through(probs_BLV, read.text_BL)
+        return self.t2s.read_weights(passed_BLV, read.lengths_B)
 
-    def reconstruct(self, text_BLD: torch.Tensor, text_lengths_B: torch.Tensor, batch: TokenBatch) -> T2SOutput:
-        """T2S's loss for the semantic tokens of a batch, given embeddings of a text."""
+    def reconstruct(self, text: T2SText, batch: TokenBatch) -> T2SOutput:
+        """T2S's loss for the semantic tokens of a batch, given a text."""
         return self.t2s(
-            text_BLD,
-            text_lengths_B,
+            text,
             batch.semantic_BT,
             batch.semantic_lengths_B,
             prefix_BP=batch.prompt_BP,
@@ -215,7 +213,7 @@ class ChainModel(nn.Module):
     ) -> T2SOutput:
         """The same, given text ids; as long as the batch's text unless told."""
         return self.reconstruct(
-            self.t2s.embed_text(text_BL), batch.text_lengths_B if lengths_B is None else lengths_B, batch
+            self.t2s.read_ids(text_BL, batch.text_lengths_B if lengths_B is None else lengths_B), batch
         )
 
 

@@ -170,9 +170,8 @@ def _estimated_gradient(
     gradients = []
     for noise_BLV in noises:
         probs_BLV = interface_probs(logits_BLV, temperature=temperature, noise_BLV=noise_BLV)
-        text_BL = read.text_BL if noise_BLV is None else (logits_BLV + noise_BLV).argmax(-1)
-        text_BLD = chain.feed_back(feedback, probs_BLV, text_BL)
-        loss = chain.reconstruct(text_BLD, read.lengths_B, batch).loss
+        drawn = read if noise_BLV is None else replace(read, text_BL=(logits_BLV + noise_BLV).argmax(-1))
+        loss = chain.reconstruct(chain.feed_back(feedback, probs_BLV, drawn), batch).loss
         gradients.append(torch.autograd.grad(loss, logits_BLV)[0])
     return torch.stack(gradients).mean(dim=0).flatten()
 

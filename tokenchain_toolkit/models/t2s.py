@@ -5,8 +5,10 @@ Shapes: B utterances, L text positions, P prefix frames, T semantic frames, N as
 V text units, K semantic clusters.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -14,6 +16,7 @@ from torch import nn
 from tokenchain_toolkit.config.t2s import T2SModelConfig
 from tokenchain_toolkit.models.batch import BatchSize
 from tokenchain_toolkit.models.sequences import IGNORE_ID, gather_span, pack_left, valid_mask
+from tokenchain_toolkit.models.unit_durations import learn_unit_durations
 
 
 @dataclass
@@ -26,6 +29,15 @@ class T2SOutput:
     loss: torch.Tensor
     accuracy: torch.Tensor
     loss_B: torch.Tensor
+
+
+@dataclass
+class T2SText:
+    """A text as T2S is given it: embeddings (B, L, D), frames to expect of each unit (B, L), real lengths (B,)."""
+
+    embeddings_BLD: torch.Tensor
+    frames_BL: torch.Tensor
+    lengths_B: torch.Tensor
 
 
 @dataclass
@@ -47,6 +59,9 @@ class T2SModel(nn.Module):
         vocab_size: Text units V.
         num_semantic: Semantic clusters K.
     """
+
+    unit_frames_V: torch.Tensor
+    extra_frames: torch.Tensor
 
     def __init__(self, config: T2SModelConfig, *, vocab_size: int, num_semantic: int):
         super().__init__()
@@ -72,42 +87,85 @@ class T2SModel(nn.Module):
         nn.init.normal_(self.embed_text.weight, std=0.02)
         self.embed_dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden_dim, num_semantic + 1, bias=False)
+        # How long speech lasts, from ``learn_durations``: frames of each text unit, and those of an utterance besides.
+        self.register_buffer("unit_frames_V", torch.ones(vocab_size))
+        self.register_buffer("extra_frames", torch.zeros(()))
+
+    def learn_durations(self, texts: Sequence[np.ndarray], num_frames: Sequence[int] | np.ndarray) -> None:
+        """Learn from natural speech how long each text unit lasts.
+
+        Args:
+            texts: Text ids of each utterance; at least one.
+            num_frames: Semantic frames of each.
+        """
+        frames_V, extra = learn_unit_durations(texts, num_frames, vocab_size=len(self.unit_frames_V))
+        self.unit_frames_V.copy_(torch.from_numpy(frames_V))
+        self.extra_frames.fill_(extra)
 
     def embed_semantic(self, semantic_BT: torch.Tensor) -> torch.Tensor:
         """Input embeddings of semantic ids."""
         return self.llama.embed_tokens(semantic_BT)
 
+    def read_ids(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> T2SText:
+        """A text of ids."""
+        return T2SText(self.embed_text(text_BL), self.unit_frames_V[text_BL], lengths_B)
+
+    def read_weights(self, weights_BLV: torch.Tensor, lengths_B: torch.Tensor) -> T2SText:
+        """A text of one-hot or soft weights over the units, through which a gradient reaches them."""
+        table_VD = self.embed_text.weight
+        frames_BL = weights_BLV.detach().to(self.unit_frames_V.dtype) @ self.unit_frames_V
+        return T2SText(weights_BLV.to(table_VD.dtype) @ table_VD, frames_BL, lengths_B)
+
+    def expected_frames(self, text: T2SText) -> torch.Tensor:
+        """Frames that natural speech of a text lasts, at least 1; shape (B,)."""
+        is_text_BL = valid_mask(text.lengths_B, text.frames_BL.shape[1])
+        return ((text.frames_BL * is_text_BL).sum(1) + self.extra_frames).clamp_min(1.0)
+
     def assemble(
         self,
-        text_BLD: torch.Tensor,
-        text_lengths_B: torch.Tensor,
+        text: T2SText,
         prefix_BP: torch.Tensor,
         prefix_lengths_B: torch.Tensor,
+        num_frames_B: torch.Tensor,
         history_BT: torch.Tensor | None = None,
         history_lengths_B: torch.Tensor | None = None,
     ) -> T2SInput:
-        """Join text, prefix of the same speaker, begin symbol and, in training, the semantic history."""
-        begin_B1 = torch.full_like(text_lengths_B, self.begin_id)[:, None]
-        lengths = [text_lengths_B, prefix_lengths_B, torch.ones_like(text_lengths_B)]
-        parts = [text_BLD, self.embed_semantic(prefix_BP), self.embed_semantic(begin_B1)]
+        """Join text, prefix of the same speaker, begin symbol and, in training, the semantic history.
+
+        Args:
+            text: What is to be said.
+            prefix_BP: Semantic tokens of another utterance of the speaker; P may be 0.
+            prefix_lengths_B: Real prefix frames.
+            num_frames_B: Frames of the whole speech, known in training and expected in sampling.
+            history_BT: Its semantic tokens so far.
+            history_lengths_B: Their number.
+        """
+        begin_B1 = torch.full_like(text.lengths_B, self.begin_id)[:, None]
+        lengths = [text.lengths_B, prefix_lengths_B, torch.ones_like(text.lengths_B)]
+        parts = [text.embeddings_BLD, self.embed_semantic(prefix_BP), self.embed_semantic(begin_B1)]
         if history_BT is not None and history_lengths_B is not None:
             parts.append(self.embed_semantic(history_BT))
             lengths.append(history_lengths_B)
         packed_BND, total_B = pack_left(parts, lengths)
         column_BN = torch.arange(packed_BND.shape[1], device=packed_BND.device)[None, :].expand(len(packed_BND), -1)
-        stride = self.config.text_stride
-        if stride == 0:
+        if self.config.text_positions == "order":
             return T2SInput(packed_BND, column_BN, total_B)
-        # Speech counts frames from the begin symbol, text advances by the stride: a frame and the text that it speaks
-        # are then at a small rotary distance, which attention finds much sooner than it learns to count.
-        speech_BN = column_BN - (text_lengths_B + prefix_lengths_B)[:, None]
-        position_BN = torch.where(column_BN < text_lengths_B[:, None], column_BN * stride, speech_BN.float())
-        return T2SInput(packed_BND, position_BN, total_B)
+        # Speech counts frames from the begin symbol, and its prefix those before it. A frame and the text that it
+        # speaks are then at a small rotary distance, which attention finds much sooner than it learns to count.
+        speech_BN = (column_BN - (text.lengths_B + prefix_lengths_B)[:, None]).float()
+        width = min(text.frames_BL.shape[1], speech_BN.shape[1])
+        said_BL = self._expected_positions(text, num_frames_B)[:, :width]
+        text_BL = torch.where(valid_mask(text.lengths_B, width), said_BL, speech_BN[:, :width])
+        return T2SInput(packed_BND, torch.cat([text_BL, speech_BN[:, width:]], dim=1), total_B)
+
+    def _expected_positions(self, text: T2SText, num_frames_B: torch.Tensor) -> torch.Tensor:
+        """The frame in whose neighbourhood each text unit has its middle, in speech of so many frames; (B, L)."""
+        middle_BL = text.frames_BL.cumsum(1) - text.frames_BL / 2 + self.extra_frames / 2
+        return middle_BL * (num_frames_B / self.expected_frames(text))[:, None]
 
     def forward(
         self,
-        text_BLD: torch.Tensor,
-        text_lengths_B: torch.Tensor,
+        text: T2SText,
         semantic_BT: torch.Tensor,
         lengths_B: torch.Tensor,
         *,
@@ -119,8 +177,7 @@ class T2SModel(nn.Module):
         """Teacher-forced cross-entropy of the semantic tokens and of the end symbol.
 
         Args:
-            text_BLD: Text embeddings: ``embed_text(ids)``, or ``y~ @ embed_text.weight`` in the chain.
-            text_lengths_B: Real text positions.
+            text: What is said: ``read_ids(ids)``, or ``read_weights(y~)`` in the chain.
             semantic_BT: Semantic tokens to predict, padded with any valid id.
             lengths_B: Real frames.
             prefix_BP: Semantic tokens of another utterance of the speaker; P may be 0.
@@ -131,7 +188,7 @@ class T2SModel(nn.Module):
         if history_dropout is None:
             history_dropout = self.config.history_dropout if self.training else 0.0
         history_BT = self._drop_history(semantic_BT, history_dropout)
-        inputs = self.assemble(text_BLD, text_lengths_B, prefix_BP, prefix_lengths_B, history_BT, lengths_B)
+        inputs = self.assemble(text, prefix_BP, prefix_lengths_B, lengths_B, history_BT, lengths_B)
         hidden_BND = self.llama(
             inputs_embeds=self.embed_dropout(inputs.embeddings_BND),
             # Padding is at the right end only, where causal attention keeps it out of sight. The mask is given all the
@@ -141,7 +198,7 @@ class T2SModel(nn.Module):
             use_cache=False,
         ).last_hidden_state
         target_length = semantic_BT.shape[1] + 1
-        first_B = text_lengths_B + prefix_lengths_B
+        first_B = text.lengths_B + prefix_lengths_B
         logits_BTK = self.head(gather_span(hidden_BND, first_B, target_length))
         targets_BT = self._targets(semantic_BT, lengths_B)
         loss_B = F.cross_entropy(

@@ -59,8 +59,7 @@ def t2s_trainee(config: T2SConfig, sizes: TokenSizes) -> Trainee:
 
     def loss(batch: TokenBatch) -> torch.Tensor:
         return t2s(
-            t2s.embed_text(batch.text_BL),
-            batch.text_lengths_B,
+            t2s.read_ids(batch.text_BL, batch.text_lengths_B),
             batch.semantic_BT,
             batch.semantic_lengths_B,
             prefix_BP=batch.prompt_BP,

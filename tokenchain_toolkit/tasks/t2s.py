@@ -43,8 +43,7 @@ class T2STask(BaseTask):
     def _forward(self, batch: TokenBatch, text_lengths_B: torch.Tensor) -> T2SOutput:
         """T2S on the reference text, so much of it."""
         return self.t2s(
-            self.t2s.embed_text(batch.text_BL),
-            text_lengths_B,
+            self.t2s.read_ids(batch.text_BL, text_lengths_B),
             batch.semantic_BT,
             batch.semantic_lengths_B,
             prefix_BP=batch.prompt_BP,
