@@ -131,6 +131,26 @@ def test_gradients_reach_the_memory_and_dropout_is_as_before(asr, batch, reader)
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("sampled", [False, True])
+def test_dropout_does_not_come_between_what_is_read_and_its_scores(unsure, batch, reader, sampled):
+    memory_BSD, lengths_B = memory_of(unsure, batch)
+    for module in unsure.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+
+    def read_in(mode):
+        generator = torch.Generator().manual_seed(2) if sampled else None
+        return reader(unsure.train(mode), memory_BSD, lengths_B, generator=generator)
+
+    read, quiet = read_in(True), read_in(False)
+    scores_BLV = read.logits_BLV if read.noise_BLV is None else read.logits_BLV + read.noise_BLV
+    is_text_BL = valid_mask(read.lengths_B, read.text_BL.shape[1])
+    assert torch.equal(scores_BLV.argmax(-1)[is_text_BL], read.text_BL[is_text_BL])
+    torch.testing.assert_close(read.log_prob_B, quiet.log_prob_B)
+
+
+@torch.no_grad()
 def test_teacher_forcing_reads_the_likeliest_text_unit_after_each_unit_of_the_reference(asr, batch):
     logits_BLV, _ = asr.decode(*memory_of(asr, batch), batch.text_BL, batch.text_lengths_B)
     read = read_teacher_forced(asr, logits_BLV[:, :-1], batch.text_lengths_B, generator=None)

@@ -8,7 +8,12 @@ import torch
 from tokenchain_toolkit.config.chain import ChainModelConfig
 from tokenchain_toolkit.models.asr_reading import Reading
 from tokenchain_toolkit.models.chain import ChainModel
-from tokenchain_toolkit.models.chain_diagnostics import estimator_bias, feedback_gradients, text_dependence
+from tokenchain_toolkit.models.chain_diagnostics import (
+    cosine_ceiling,
+    estimator_bias,
+    feedback_gradients,
+    text_dependence,
+)
 
 LENGTHS = ([30, 18], [6, 5], [3, 5])
 
@@ -76,6 +81,49 @@ def test_gradients_are_those_of_the_losses_and_leave_nothing_behind(make_chain, 
         assert found["estimator_cosine"] < 0.999
 
 
+def test_the_precision_of_training_does_not_hide_what_a_step_does(make_chain, make_batch):
+    chain, batch = make_chain("soft"), make_batch(*LENGTHS)
+
+    def found(dtype):
+        with torch.inference_mode(), torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+            chain(batch, temperature=1.0)
+            settings = {"link": chain.paired_link, "temperature": 1.0, "generator": seeded()}
+            return feedback_gradients(chain, batch, **settings) | estimator_bias(chain, batch, **settings)
+
+    assert found(torch.bfloat16) == pytest.approx(found(torch.float32), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("feedback", "reading"), [("st_gumbel", "teacher_forced"), ("st_gumbel", "ctc"), ("score_function", "free_running")]
+)
+def test_a_step_is_tried_on_the_texts_that_its_gradient_was_estimated_from(make_chain, make_batch, feedback, reading):
+    chain, batch, texts = make_chain(feedback, reading=reading), make_batch(*LENGTHS), []
+    read = chain.reconstruct_from_speech
+
+    def remembered(*arguments, **options):
+        output = read(*arguments, **options)
+        texts.append(output.reading.text_BL.tolist())
+        return output
+
+    chain.reconstruct_from_speech = remembered
+    settings = {"link": chain.paired_link, "temperature": 1.0}
+    found = feedback_gradients(chain, batch, step=0.0, generator=seeded(), **settings)
+    assert found["rec_step_change"] == found["rec_step_random"] == 0
+    assert len(texts) == 3 and texts[0] == texts[1] == texts[2]
+    likeliest = read(batch, chain.recognise(batch), generator=None, **settings).reading.text_BL.tolist()
+    assert texts[0] != likeliest
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 4.0])
+def test_the_ceiling_is_the_cosine_that_noise_leaves_of_a_true_gradient(noise):
+    true_X, *noises = torch.randn(3, 200_000, generator=seeded())
+    first, second = (true_X + noise * each for each in noises)
+    split = float(torch.cosine_similarity(first, second, dim=0))
+    whole = float(torch.cosine_similarity(true_X, first + second, dim=0))
+    assert split < whole == pytest.approx(cosine_ceiling(split), abs=0.02)
+    assert cosine_ceiling(-0.1) == cosine_ceiling(0.0) == 0 and cosine_ceiling(1.0) == 1
+
+
 @pytest.mark.parametrize("reading", ["teacher_forced", "free_running", "ctc"])
 def test_the_gumbel_estimator_is_judged_with_its_noise(make_chain, make_batch, reading):
     batch = make_batch(*LENGTHS)
@@ -108,5 +156,6 @@ def test_more_samples_make_the_unbiased_estimates_agree(make_chain, make_batch):
         for samples in (2, 150)
     )
     assert many["score_split_cosine"] > max(0.5, few["score_split_cosine"])
+    assert many["score_ceiling"] == cosine_ceiling(many["score_split_cosine"]) > many["score_split_cosine"]
     # Of a T2S with random weights the loss is nearly linear in the text's embeddings, so the soft path has little bias.
     assert many["score_cosine"] > 0.5

@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json, write_json, write_text
@@ -21,7 +22,7 @@ class Study:
         self.out = out
         self.runs = []
 
-    def add(self, arm, seed, errors, *, grid="enough", baseline="baseline", metrics=None, extra_labels=()):
+    def add(self, arm, seed, errors, *, grid="enough", baseline="baseline", metrics=None, extra_labels=(), config=None):
         """One run; ``errors`` is set -> head -> errors of every utterance by epoch, (E, U)."""
         folder = "/".join([grid, arm, *dict(extra_labels).values(), f"seed{seed}"])
         other = "/".join([grid, baseline, *dict(extra_labels).values(), f"seed{seed}"]) if baseline else None
@@ -39,6 +40,8 @@ class Study:
             write_json(self.out / folder / "evaluation" / f"epoch{epoch:03d}.json", entry)
         if metrics:
             write_text(self.out / folder / "metrics.csv", metrics)
+        if config:
+            write_text(self.out / folder / "config.yaml", yaml.safe_dump(config))
         labels = {"feedback": arm, **dict(extra_labels), "seed": seed}
         overrides = [f"model.feedback={arm}", f"training.seed={seed}"]
         run = {"grid": grid, "labels": labels, "folder": folder, "baseline": other, "epochs": num_epochs}
@@ -112,6 +115,36 @@ def test_seeds_that_disagree_are_no_difference_however_sure_the_utterances(study
     change = result_of(study, "erratic").last_change
     assert change.interval.value == pytest.approx(0.05 / 0.9)
     assert (change.num_agreeing, change.verdict) == (2, "no difference seen")
+
+
+def test_self_training_is_what_a_chain_has_to_beat_and_no_chain_itself(study):
+    configs = {
+        "baseline": {"model": {"feedback": "none"}, "unpaired": {"feedback": "none", "labels": None}},
+        "labels": {"model": {"feedback": "none"}, "unpaired": {"feedback": "none", "labels": "text"}},
+        "speech": {"model": {"feedback": "none"}, "unpaired": {"feedback": "st_argmax", "labels": None}},
+        "both": {"model": {"feedback": "st_argmax"}, "unpaired": {"feedback": "none", "labels": "text"}},
+    }
+    for seed in SEEDS:
+        for arm, rate in {"baseline": 0.4, "labels": 0.2, "speech": 0.3, "both": 0.15}.items():
+            study.add(arm, seed, {"read": {"joint": level(0.5, rate)}}, config=configs[arm])
+    arms = study.measure()["enough"].sets[0].main.arms
+    assert {name: list(result.controls) for name, result in arms.items()} == {
+        "baseline": [],
+        "labels": [],
+        "speech": ["labels"],
+        "both": ["labels"],
+    }
+    # Better than the baseline by a quarter, and yet worse than self-training by a half.
+    change = arms["speech"].controls["labels"]
+    assert (change.interval.value, change.verdict, change.num_agreeing) == (pytest.approx(0.5), "worse", 3)
+    assert arms["both"].controls["labels"].interval.value == pytest.approx(-0.25)
+    assert study.measure()["enough"].num_comparisons == 5
+    page = study.build()
+    assert "the chain against self-training" in page
+    markdown = (study.out / "RESULTS.md").read_text()
+    assert "| WER | speech | labels | +50.0 % [+50.0, +50.0] | 3 of 3 | worse |" in markdown
+    claims = markdown.partition("## The paper's claims")[2]
+    assert "speech, read" in claims and "labels, read" not in claims
 
 
 def test_rates_are_means_over_seeds(study):

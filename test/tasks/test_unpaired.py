@@ -88,13 +88,17 @@ def test_speech_alone_trains_through_what_is_read_of_it(make_chain_task, run_fit
     _, rows = run_fit(task, tmp_path, UnpairedData(speech=silent, speech_ratio=1.0))
     assert all(float(row["train/speech_rec_loss"]) > 0 for row in rows)
     assert "valid/rec_gradient" in rows[0] and "valid/link_entropy" not in rows[0]
+    # What is fed back is looked at where it is used: not what the decoder reads after the transcript's history.
+    assert all(0 < float(row["valid/speech_rec_loss"]) != float(row["valid/rec_loss_recognised"]) for row in rows)
+    assert all(0 <= float(row["valid/speech_entropy"]) != float(row["valid/interface_entropy"]) for row in rows)
     assert "train/speech_asr_loss" not in rows[0] and "train/text_asr_loss" not in rows[0]
 
 
 def test_labels_of_speech_alone_are_learned_without_feedback(make_chain_task, run_fit, make_corpus, tmp_path):
     task = make_chain_task("none", unpaired=UnpairedConfig(speech_ratio=1.0, labels="text"), max_epochs=2)
     _, rows = run_fit(task, tmp_path, UnpairedData(speech=make_corpus(), speech_ratio=1.0))
-    assert float(rows[-1]["train/speech_asr_loss"]) > 0 and "train/speech_rec_loss" not in rows[0]
+    assert float(rows[-1]["train/speech_asr_loss"]) > 0
+    assert "train/speech_rec_loss" not in rows[0] and "valid/speech_rec_loss" not in rows[0]
 
 
 def test_text_alone_is_spoken_by_t2s_and_read_by_the_asr(make_chain_task, run_fit, tmp_path, monkeypatch):

@@ -3,10 +3,13 @@
 Shapes: B utterances, S encoder frames, L text positions, V text units, D features.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from tokenchain_toolkit.models.asr import BLANK_ID, TokenASR, emitting_frames
 from tokenchain_toolkit.models.cached_decoder import CachedDecoder
@@ -59,7 +62,8 @@ def read_free_running(
 ) -> Reading:
     """The decoder's text after its own history, until its end symbol or as many units as there are encoder frames.
 
-    The text is decoded without gradient and without dropout; the scores come from one parallel pass over it.
+    The text is decoded without gradient; the scores come from one parallel pass over it. The decoder has no dropout in
+    either: a text that was drawn from one distribution and is weighed by another would bias the score function.
 
     Args:
         asr: Recogniser.
@@ -67,8 +71,9 @@ def read_free_running(
         memory_lengths_B: Encoder frames.
         generator: Randomness of a sampled text; greedy if None.
     """
-    text_BL, lengths_B, ended_B, noise_BLV = _decode(asr, memory_BSD, memory_lengths_B, generator)
-    logits_BNV, _ = asr.decode(memory_BSD, memory_lengths_B, text_BL, lengths_B)
+    with _evaluated(asr.decoder):
+        text_BL, lengths_B, ended_B, noise_BLV = _decode(asr, memory_BSD, memory_lengths_B, generator)
+        logits_BNV, _ = asr.decode(memory_BSD, memory_lengths_B, text_BL, lengths_B)
     is_blank_V = torch.arange(logits_BNV.shape[2], device=logits_BNV.device) == BLANK_ID
     log_probs_BNV = logits_BNV.float().masked_fill(is_blank_V, -torch.inf).log_softmax(-1)
     chosen_BL = log_probs_BNV[:, :-1].gather(2, text_BL[..., None]).squeeze(2)
@@ -113,9 +118,10 @@ def read_ctc(
 def _decode(
     asr: TokenASR, memory_BSD: torch.Tensor, memory_lengths_B: torch.Tensor, generator: torch.Generator | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Text (B, L), its lengths, whether it has ended by itself, and the noise that it was sampled with."""
-    was_training = asr.decoder.training
-    asr.decoder.eval()
+    """Text (B, L), its lengths, whether it has ended by itself, and the noise that it was sampled with.
+
+    The decoder is in evaluation mode.
+    """
     step = CachedDecoder(asr.decoder, memory_BSD, valid_mask(memory_lengths_B, memory_BSD.shape[1]))
     ids_BL = torch.full((len(memory_BSD), 1), asr.sos_eos_id, device=memory_BSD.device)
     ended_B = torch.zeros_like(memory_lengths_B, dtype=torch.bool)
@@ -134,10 +140,20 @@ def _decode(
         ids_BL = torch.cat([ids_BL, unit_B[:, None]], dim=1)
         if bool((ended_B | (length + 1 >= memory_lengths_B)).all()):
             break
-    asr.decoder.train(was_training)
     longest = max(int(lengths_B.max()), 1)
     text_BL = ids_BL[:, 1 : longest + 1].masked_fill(~valid_mask(lengths_B, longest), BLANK_ID + 1)
     return text_BL, lengths_B, ended_B, torch.stack(noises, dim=1)[:, :longest] if noises else None
+
+
+@contextmanager
+def _evaluated(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode inside, and in its own afterwards."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
 
 
 def _text_units_only(asr: TokenASR, logits_BLV: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 Shapes: B utterances, L text positions, V text units.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -70,13 +71,15 @@ def feedback_gradients(
         step: What the step that tries the gradient is to lower the loss by, to first order, in nats per token.
 
     Returns:
-        ``asr_gradient`` and ``rec_gradient``, the norms over the ASR's parameters; ``gradient_cosine`` between the two;
-        ``rec_step_change``, by how much L_rec of this batch, read anew, changes after a step against its gradient that
-        should lower it by ``step``, and ``rec_step_random`` after a step as long in a random direction: feedback that
-        works comes near to ``-step``.
+        ``asr_gradient`` and ``rec_gradient``, the norms over the ASR's parameters, which where texts are sampled have
+        the noise of the samples in them; ``gradient_cosine`` between the two; ``rec_step_change``, by how much L_rec of
+        this batch, read anew with the same noise, changes after a step against its gradient that should lower it by
+        ``step``, and ``rec_step_random`` after a step as long in a random direction: feedback that works comes near to
+        ``-step``.
     """
     with _differentiable(batch) as batch:
         parameters = [parameter for parameter in chain.asr.parameters() if parameter.requires_grad]
+        noise = generator.get_state()
         settings: dict[str, Any] = {"link": link, "temperature": temperature}
         asr = chain.recognise(batch)
         linked = chain.reconstruct_from_speech(batch, asr, generator=generator, **settings)
@@ -84,10 +87,10 @@ def feedback_gradients(
         of_rec = torch.autograd.grad(linked.t2s.loss, parameters, allow_unused=True)
         flat_asr, flat_rec = _flat(of_asr, parameters), _flat(of_rec, parameters)
         random = torch.randn(flat_rec.shape, generator=generator, device=flat_rec.device)
-        with torch.no_grad():
-            before = chain.reconstruct_from_speech(batch, chain.recognise(batch), generator=None, **settings).t2s.loss
+        before = linked.t2s.loss.detach()
         changes = {
-            name: float(_loss_after(chain, batch, parameters, direction, settings) - before)
+            # What is tried is the loss that the gradient is of: with other noise its change would be lost in the noise.
+            name: float(_loss_after(chain, batch, parameters, direction, settings, noise=noise) - before)
             for name, direction in (
                 ("rec_step_change", flat_rec * (step / flat_rec.norm().square().clamp_min(TINY))),
                 ("rec_step_random", random * (step / (flat_rec.norm() * random.norm()).clamp_min(TINY))),
@@ -118,14 +121,14 @@ def estimator_bias(
         link: With feedback.
         temperature: Tau of the interface.
         generator: Of the samples.
-        num_samples: Draws of Gumbel noise, and samples of each of two unbiased estimates.
+        num_samples: Draws of Gumbel noise, and samples of each half of the unbiased estimate.
 
     Returns:
         ``estimator_cosine``, between the gradients with the feedback as configured (with Gumbel noise, the mean over
         ``num_samples`` draws of it) and with expected embeddings (the soft path; 1 where there is no bias against it);
         ``score_cosine``, with an unbiased score-function estimate, in which each position's unit is drawn by itself;
-        ``score_split_cosine``, between two such estimates: the most that ``score_cosine`` can be trusted to show. Empty
-        for the score function itself.
+        ``score_split_cosine``, between the two halves of it; ``score_ceiling``, what the noise of the estimate would
+        leave of ``score_cosine`` if the feedback's gradient were the true one. Empty for the score function itself.
     """
     if link.feedback == "score_function":
         return {}
@@ -149,11 +152,22 @@ def estimator_bias(
         first, second = (
             _unbiased_gradient(chain, batch, read, num_samples=num_samples, generator=generator) for _ in range(2)
         )
+    split_cosine = float(torch.cosine_similarity(first, second, dim=0))
     return {
         "estimator_cosine": float(torch.cosine_similarity(estimated, soft, dim=0)),
         "score_cosine": float(torch.cosine_similarity(estimated, first + second, dim=0)),
-        "score_split_cosine": float(torch.cosine_similarity(first, second, dim=0)),
+        "score_split_cosine": split_cosine,
+        "score_ceiling": cosine_ceiling(split_cosine),
     }
+
+
+def cosine_ceiling(split_cosine: float) -> float:
+    """Cosine of a true gradient with the sum of two noisy estimates of it, given that of the two with each other.
+
+    Halves g + e1 and g + e2 of independent noise have the cosine r = |g|^2 / (|g|^2 + |e|^2), and their sum has
+    sqrt(2 r / (1 + r)) with g (Spearman and Brown's formula for what two halves of a test tell of the whole).
+    """
+    return math.sqrt(2 * split_cosine / (1 + split_cosine)) if split_cosine > 0 else 0.0
 
 
 def _estimated_gradient(
@@ -204,13 +218,17 @@ def _loss_after(
     parameters: list[torch.nn.Parameter],
     step: torch.Tensor,
     settings: dict[str, Any],
+    *,
+    noise: torch.Tensor,
 ) -> torch.Tensor:
-    """L_rec after a step is taken from the parameters; they are as before in the end."""
+    """L_rec, read with the noise of a generator's state, after a step of the parameters; they end as they were."""
     kept = [parameter.clone() for parameter in parameters]
     parts = step.split([parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.sub_(part.view_as(parameter))
-    loss = chain.reconstruct_from_speech(batch, chain.recognise(batch), generator=None, **settings).t2s.loss
+    generator = torch.Generator(device=step.device)
+    generator.set_state(noise)
+    loss = chain.reconstruct_from_speech(batch, chain.recognise(batch), generator=generator, **settings).t2s.loss
     for parameter, before in zip(parameters, kept, strict=True):
         parameter.copy_(before)
     return loss
@@ -218,8 +236,13 @@ def _loss_after(
 
 @contextmanager
 def _differentiable(batch: TokenBatch) -> Iterator[TokenBatch]:
-    """The batch as ordinary tensors: validation's, made in inference mode, cannot be differentiated through."""
-    with torch.inference_mode(mode=False), torch.enable_grad():
+    """The batch as ordinary tensors: validation's, made in inference mode, cannot be differentiated through.
+
+    All is computed in float32 inside: autocast keeps the weights that it has cast, so a step would not be felt at all,
+    and in bfloat16 a small one is less than what rounding takes away.
+    """
+    device = batch.semantic_BT.device.type
+    with torch.inference_mode(mode=False), torch.enable_grad(), torch.autocast(device, enabled=False):
         copied = {field.name: getattr(batch, field.name) for field in fields(batch)}
         copied = {name: one.clone() if isinstance(one, torch.Tensor) else one for name, one in copied.items()}
         yield replace(batch, **copied)

@@ -2,6 +2,7 @@
 
 A grid that is tested on one set stands beside the claims about one domain, and a grid that is tested on several beside
 those about an adaptation: the set that was read best before training is taken for the source, the others for targets.
+Arms without a link between ASR and T2S, such as self-training, are no chains, and say nothing of the claims.
 """
 
 import math
@@ -53,7 +54,7 @@ def _changes(grid: GridResult) -> Iterator[Measured]:
         return
     for arm, result in grid.sets[0].main.arms.items():
         change = result.last_change
-        if change is not None:
+        if change is not None and grid.roles[arm].is_linked:
             words = f"{as_change(change.interval)} after {_count(change.epoch)}"
             yield Measured(_mark_of_fall(change.interval), f"{_where(grid, arm, grid.sets[0])}: {words}")
 
@@ -65,7 +66,7 @@ def _epochs_earlier(grid: GridResult) -> Iterator[Measured]:
     baselines, results = {arm.name: arm.baseline for arm in grid.arms}, grid.sets[0].main.arms
     for arm, result in results.items():
         baseline, earlier = baselines[arm], result.earlier
-        if baseline is None or earlier is None:
+        if baseline is None or earlier is None or not grid.roles[arm].is_linked:
             continue
         mark = SEEN if earlier.ci_low > 0 else REFUTED if earlier.ci_high < 0 else OPEN
         words = f"{as_epochs(result.reached)} epochs, the baseline {results[baseline].reached.value:.1f}"
@@ -91,6 +92,8 @@ def _since_start(grid: GridResult, measured: SetResult, head: HeadResult) -> Ite
     """Against the baseline, which the mark goes by, and against the models before training."""
     for arm, result in head.arms.items():
         change = result.last_change
+        if change and not grid.roles[arm].is_linked:
+            continue
         words = [f"{as_change(change.interval)} against the baseline"] if change else []
         words += [f"{as_change(result.since_start)} against before training"] if result.since_start else []
         if words:

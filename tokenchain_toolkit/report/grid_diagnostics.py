@@ -15,17 +15,23 @@ MEANINGS = {
     "line above",
     "valid/rec_loss_shuffled": "the same given the transcript's units in random order; where it is no higher than with "
     "the true one, T2S does not listen to the text",
-    "valid/interface_entropy": "entropy in nats of what the ASR hands to T2S; near 0 it has made up its mind",
-    "valid/interface_accuracy": "share of positions at which that is the transcript",
+    "valid/speech_rec_loss": "the same given what the ASR hands to T2S of speech alone, here of the validation set",
+    "valid/interface_entropy": "entropy in nats of the decoder's scores at the transcript's positions, at the "
+    "temperature of the interface; near 0 it has made up its mind",
+    "valid/interface_accuracy": "share of positions at which its likeliest unit is the transcript's",
+    "valid/link_entropy": "entropy of what the ASR hands to T2S of paired speech",
+    "valid/speech_entropy": "entropy of what it hands to T2S of speech alone",
     "valid/asr_gradient": "norm of the gradient of L_ASR at the ASR",
-    "valid/rec_gradient": "norm of the gradient of L_rec there; far smaller than the one above, feedback moves little",
+    "valid/rec_gradient": "norm of the gradient of L_rec there; far smaller than the one above, feedback moves little; "
+    "that of the score function is mostly the noise of its samples",
     "valid/gradient_cosine": "cosine of the two; above 0 they pull the ASR the same way, below 0 against each other",
     "valid/estimator_cosine": "cosine of L_rec's gradient at the scores with that of the soft path; 1 where the "
     "estimator has no bias against it",
     "valid/score_cosine": "cosine of the same gradient with an unbiased estimate from samples",
-    "valid/score_split_cosine": "cosine of two such estimates: the most that the line above can show",
-    "valid/rec_step_change": "change of L_rec after a step of the ASR against its gradient that should lower it by "
-    "0.01",
+    "valid/score_ceiling": "what the line above would be for the true gradient: the estimate from samples is noisy",
+    "valid/score_split_cosine": "cosine of two such estimates, each from half of the samples",
+    "valid/rec_step_change": "change of L_rec, read with the same noise, after a step of the ASR against its gradient "
+    "that should lower it by 0.01",
     "valid/rec_step_random": "the same after a step as long in a random direction; the line above should lie below it",
     "train/text_unusable": "share of the texts alone that the ASR did not learn from: what T2S said did not end or was "
     "too short for its text",

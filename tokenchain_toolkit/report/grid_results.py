@@ -3,14 +3,15 @@
 Shapes: B resamples, S seeds, E epochs, U utterances.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from tokenchain_toolkit.metrics.seed_bootstrap import Interval, SeedBootstrap, epochs_to, interval_of, relative_change
 from tokenchain_toolkit.report.grid_diagnostics import Diagnostic, read_diagnostics
+from tokenchain_toolkit.report.grid_roles import Role, read_roles
 from tokenchain_toolkit.report.grid_runs import T2S, Arm, ArmErrors, HeadErrors, read_errors, read_runs
 from tokenchain_toolkit.report.results import verdict_of
 
@@ -51,6 +52,8 @@ class ArmResult:
         changes: Epoch -> change against the baseline; empty for a baseline.
         reached: Epochs to the baseline's final rate; infinite if it was not reached.
         earlier: By how many epochs that is sooner than the baseline itself; None for a baseline.
+        controls: Arm of self-training -> change against it after the last epoch that both have; only for chains that
+            have the same baseline as it.
     """
 
     num_seeds: int
@@ -60,6 +63,7 @@ class ArmResult:
     changes: dict[int, Change]
     reached: Interval
     earlier: Interval | None = None
+    controls: dict[str, Change] = field(default_factory=dict)
 
     @property
     def last_epoch(self) -> int:
@@ -104,6 +108,11 @@ class SetResult:
         return [head for key, head in self.heads.items() if head is self.main or key == T2S]
 
     @property
+    def has_controls(self) -> bool:
+        """Whether some chain is compared with self-training."""
+        return any(result.controls for head in self.heads.values() for result in head.arms.values())
+
+    @property
     def epochs(self) -> list[int]:
         """Every epoch that some arm was evaluated after."""
         return sorted({epoch for arm in self.main.arms.values() for epoch in arm.rates})
@@ -120,6 +129,7 @@ class GridResult:
 
     name: str
     arms: list[Arm]
+    roles: dict[str, Role]
     sets: list[SetResult]
     diagnostics: list[Diagnostic]
 
@@ -137,7 +147,7 @@ class GridResult:
     def num_comparisons(self) -> int:
         """How many changes are judged after the last epoch."""
         results = (arm for each in self.sets for head in each.heads.values() for arm in head.arms.values())
-        return sum(bool(result.changes) for result in results)
+        return sum(bool(result.changes) + len(result.controls) for result in results)
 
 
 def measure_grids(out: Path) -> list[GridResult]:
@@ -150,12 +160,14 @@ def measure_grids(out: Path) -> list[GridResult]:
 
 
 def _measure_grid(out: Path, name: str, arms: list[Arm]) -> GridResult:
-    errors = read_errors(out, arms)
+    errors, roles = read_errors(out, arms), read_roles(out, arms)
     sets = [
-        SetResult(set_name, {head: _measure_head(head, heads[head], arms) for head in HEAD_NAMES if head in heads})
+        SetResult(
+            set_name, {head: _measure_head(head, heads[head], arms, roles) for head in HEAD_NAMES if head in heads}
+        )
         for set_name, heads in sorted(errors.items())
     ]
-    return GridResult(name, arms, sorted(sets, key=_first_rate), read_diagnostics(out, arms))
+    return GridResult(name, arms, roles, sorted(sets, key=_first_rate), read_diagnostics(out, arms))
 
 
 def _first_rate(result: SetResult) -> float:
@@ -163,7 +175,7 @@ def _first_rate(result: SetResult) -> float:
     return float(np.mean([arm.rates[min(arm.rates)].value for arm in result.main.arms.values()]))
 
 
-def _measure_head(head: str, measured: HeadErrors, arms: Sequence[Arm]) -> HeadResult:
+def _measure_head(head: str, measured: HeadErrors, arms: Sequence[Arm], roles: Mapping[str, Role]) -> HeadResult:
     """All arms on one set; what they are compared by is drawn once."""
     bootstrap = SeedBootstrap(measured.words_U)
     results = {}
@@ -174,6 +186,7 @@ def _measure_head(head: str, measured: HeadErrors, arms: Sequence[Arm]) -> HeadR
         result = _measure_alone(bootstrap, own)
         if arm.baseline in measured.arms:
             result = _compare(bootstrap, result, arm, own, measured.arms[arm.baseline])
+            result = replace(result, controls=_against_controls(bootstrap, arm, arms, measured, roles))
         results[arm.name] = result
     return HeadResult(HEAD_NAMES[head], len(measured.words_U), results)
 
@@ -196,15 +209,45 @@ def _compare(bootstrap: SeedBootstrap, result: ArmResult, arm: Arm, own: ArmErro
     here, there = (list(places) for places in zip(*arm.pairs, strict=True))
     own_SEU, other_SEU = own.errors_SEU[here], other.errors_SEU[there]
     own_BE, other_BE = bootstrap.rates(own_SEU), bootstrap.rates(other_SEU)
+    changes = _changes(bootstrap, replace(own, errors_SEU=own_SEU), replace(other, errors_SEU=other_SEU))
+    target_B = other_BE[:, -1]
+    reached_B = epochs_to(own_BE, np.array(own.epochs), target_B)
+    baseline_B = epochs_to(other_BE, np.array(other.epochs), target_B)
+    return replace(result, changes=changes, reached=interval_of(reached_B), earlier=interval_of(baseline_B - reached_B))
+
+
+def _against_controls(
+    bootstrap: SeedBootstrap, arm: Arm, arms: Sequence[Arm], measured: HeadErrors, roles: Mapping[str, Role]
+) -> dict[str, Change]:
+    """A chain against self-training, over the seeds that both have: baseline and chain may both lose to it."""
+    found = {}
+    for control in arms:
+        seeds = [seed for seed in arm.seeds if seed in control.seeds]
+        is_rival = roles[control.name].is_control and roles[arm.name].is_linked and control.baseline == arm.baseline
+        if not is_rival or not seeds or control.name not in measured.arms:
+            continue
+        own, other = (
+            replace(
+                measured.arms[each.name],
+                errors_SEU=measured.arms[each.name].errors_SEU[[each.seeds.index(seed) for seed in seeds]],
+            )
+            for each in (arm, control)
+        )
+        changes = _changes(bootstrap, own, other)
+        if changes:
+            found[control.name] = changes[max(changes)]
+    return found
+
+
+def _changes(bootstrap: SeedBootstrap, own: ArmErrors, other: ArmErrors) -> dict[int, Change]:
+    """Epoch -> change of an arm against another one that has the same seeds in the same order."""
+    own_BE, other_BE = bootstrap.rates(own.errors_SEU), bootstrap.rates(other.errors_SEU)
     changes = {}
     for epoch in sorted(set(own.epochs) & set(other.epochs) - {0}):
         at, other_at = own.epochs.index(epoch), other.epochs.index(epoch)
         interval = relative_change(other_BE[:, other_at], own_BE[:, at])
         if interval is not None:
-            difference_S = (own_SEU[:, at] - other_SEU[:, other_at]).sum(axis=1)
+            difference_S = (own.errors_SEU[:, at] - other.errors_SEU[:, other_at]).sum(axis=1)
             num_agreeing = int((np.sign(difference_S) == np.sign(interval.value)).sum())
-            changes[epoch] = Change(epoch, interval, num_agreeing, len(here))
-    target_B = other_BE[:, -1]
-    reached_B = epochs_to(own_BE, np.array(own.epochs), target_B)
-    baseline_B = epochs_to(other_BE, np.array(other.epochs), target_B)
-    return replace(result, changes=changes, reached=interval_of(reached_B), earlier=interval_of(baseline_B - reached_B))
+            changes[epoch] = Change(epoch, interval, num_agreeing, len(own.errors_SEU))
+    return changes

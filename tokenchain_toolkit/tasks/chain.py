@@ -194,6 +194,11 @@ class ChainTask(BaseTask):
         generator = torch.Generator(device=self.device).manual_seed(batch_idx)
         recognised = decoded if output.link is None else output.link.reading
         values |= text_dependence(self.chain, batch, recognised, generator=generator)
+        if self.speech_link.feedback != "none":
+            heard = self.chain.reconstruct_from_speech(
+                batch, output.asr, link=self.speech_link, temperature=self.temperature, generator=None
+            )
+            values |= {"speech_rec_loss": heard.t2s.loss, "speech_entropy": heard.entropy}
         self.log_values("valid", values, batch_size=batch.size.num_utts)
         link = self.speech_link if output.link is None else self.chain.paired_link
         if batch_idx == 0 and link.feedback != "none":

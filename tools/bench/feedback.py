@@ -5,8 +5,8 @@ Usage: python tools/bench/feedback.py --asr exp/asr --t2s exp/t2s --data data/re
 Of some batches of paired data, in evaluation mode: L_rec is read and computed anew after a step of the ASR against its
 gradient, so long that it should lower L_rec by the figure above the column, and after a step as long as the last in a
 random direction. The cosines are between the gradients at the posteriors: of the estimator and of expected embeddings
-(soft), of the estimator and an unbiased score-function estimate, and of two such estimates, which is the most that the
-one before can show; and between the gradients of L_rec and of L_ASR at the ASR's weights.
+(soft), of the estimator and an unbiased score-function estimate, and what that would be for the true gradient (ceiling:
+the estimate is noisy); and between the gradients of L_rec and of L_ASR at the ASR's weights.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from tokenchain_toolkit.models.chain import ChainModel, Link
 from tokenchain_toolkit.models.chain_diagnostics import estimator_bias, feedback_gradients
 from tokenchain_toolkit.models.t2s import T2SModel
 
-COSINES = ("estimator_cosine", "score_cosine", "score_split_cosine", "gradient_cosine")
+COSINES = ("estimator_cosine", "score_cosine", "score_ceiling", "gradient_cosine")
 
 
 def main() -> int:
@@ -54,7 +54,7 @@ def main() -> int:
     batches = [
         collate([dataset[index] for index in range(start, min(start + size, count))]) for start in range(0, count, size)
     ]
-    columns = [*(f"-{step:g}" for step in arguments.steps), "random", "soft", "score", "two scores", "L_ASR"]
+    columns = [*(f"-{step:g}" for step in arguments.steps), "random", "soft", "score", "ceiling", "L_ASR"]
     sys.stdout.write(f"| feedback | reading | {' | '.join(columns)} |\n|---|---|{'---:|' * len(columns)}\n")
     for feedback, reading in itertools.product(FEEDBACKS[1:], READINGS):
         try:
