@@ -105,6 +105,30 @@ def test_guidance_needs_a_model_that_knows_speech_without_text(make_t2s, batch):
         sample(make_t2s(), batch, guidance=1.0)
 
 
+def test_faster_speech_has_its_text_closer_together_and_is_expected_to_be_shorter(make_t2s, batch, monkeypatch):
+    t2s, first = make_t2s(text_positions="aligned"), {}
+
+    def draw_nothing(t2s, prompts, caps_B, *, config, generator):
+        first.setdefault(config.speaking_rate, (prompts[0].position_BN, caps_B))
+        return [SampledSpeech(torch.zeros(1, dtype=torch.long), ended=True) for _ in caps_B]
+
+    monkeypatch.setattr(t2s_sampling, "_draw_speech", draw_nothing)
+    for rate in (1.0, 2.0):
+        sample(t2s, batch, retries=1, speaking_rate=rate, natural=SpeechNorms(frames_per_token=10.0))
+    (plain_BN, plain_caps_B), (fast_BN, fast_caps_B) = first[1.0], first[2.0]
+    for plain_N, fast_N, units in zip(plain_BN, fast_BN, batch.text_lengths_B.tolist(), strict=True):
+        torch.testing.assert_close(fast_N[:units] * 2, plain_N[:units])
+        assert torch.equal(fast_N[units:], plain_N[units:])
+    assert torch.equal(fast_caps_B * 2, plain_caps_B)
+
+
+def test_a_speaking_rate_needs_a_model_that_knows_how_long_it_is_to_speak(make_t2s, batch):
+    with pytest.raises(ConfigError, match=r"speaking_rate needs a T2S that was trained with model\.text_positions"):
+        sample(make_t2s(text_positions="order"), batch, speaking_rate=1.2)
+    with pytest.raises(ConfigError, match="speaking_rate must be positive"):
+        sample(make_t2s(), batch, speaking_rate=0.0)
+
+
 def test_the_likeliest_alone_is_greedy(lively_t2s, batch):
     greedy = sample(lively_t2s, batch, temperature=0.0, max_frames_per_token=4.0)
     for cut in ({"top_k": 1, "top_p": 1.0}, {"top_p": 1e-6}):
