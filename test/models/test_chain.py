@@ -9,7 +9,9 @@ import torch
 
 from tokenchain_toolkit.config.chain import ChainModelConfig
 from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.models.chain import ChainModel
+from tokenchain_toolkit.models.asr_reading import Reading
+from tokenchain_toolkit.models.chain import ChainModel, score_function
+from tokenchain_toolkit.models.t2s import T2SOutput
 
 LENGTHS = ([30, 18], [4, 2], [3, 5])
 
@@ -49,6 +51,37 @@ def test_with_feedback_the_reconstruction_reaches_the_asr_up_to_its_input(make_c
     assert found["embed.weight"].any() and found["encoder.embed.conv.0.weight"].any()
     silent = {name.partition(".")[0] for name, gradient in found.items() if gradient is None}
     assert silent == ({"decoder"} if reading == "ctc" else {"ctc"})
+
+
+@pytest.mark.parametrize("reading", ["teacher_forced", "free_running", "ctc"])
+@pytest.mark.parametrize("feedback", ["st_argmax", "st_gumbel"])
+def test_the_gradient_at_the_scores_is_the_straight_through_one(make_chain, make_batch, feedback, reading):
+    chain, batch, tau = make_chain(feedback, reading=reading).eval(), make_batch(*LENGTHS), 0.5
+    link = chain(batch, temperature=tau, generator=torch.Generator().manual_seed(0)).link
+    (found_BLV,) = torch.autograd.grad(link.t2s.loss, link.reading.logits_BLV)
+
+    one_hot_BLV = torch.nn.functional.one_hot(link.reading.text_BL, found_BLV.shape[2]).float().requires_grad_()
+    loss = chain.reconstruct(one_hot_BLV @ chain.t2s.embed_text.weight, link.reading.lengths_B, batch).loss
+    assert float(loss.detach()) == pytest.approx(float(link.t2s.loss.detach()), rel=1e-5)
+    (upstream_BLV,) = torch.autograd.grad(loss, one_hot_BLV)
+    noise_BLV = link.reading.noise_BLV if feedback == "st_gumbel" else 0.0
+    p_BLV = ((link.reading.logits_BLV + noise_BLV) / tau).softmax(-1).detach()
+    expected_BLV = p_BLV * (upstream_BLV - (p_BLV * upstream_BLV).sum(-1, keepdim=True)) / tau
+    torch.testing.assert_close(found_BLV, expected_BLV, rtol=1e-3, atol=1e-8)
+    assert found_BLV.any()
+
+
+def test_a_sample_is_measured_against_the_others_of_its_utterance(make_batch):
+    batch = make_batch(*LENGTHS)
+    loss_B, log_prob_B = torch.tensor([1.0, 4.0, 7.0, 2.0, 2.0, 8.0]), torch.zeros(6, requires_grad=True)
+    t2s = T2SOutput(loss=loss_B.sum() / (3 * batch.size.semantic_targets), accuracy=torch.zeros(()), loss_B=loss_B)
+    none = torch.zeros(6, 0)
+    output = score_function(t2s, Reading(none, none, none, None, log_prob_B), batch, num_samples=3)
+    assert output.loss == t2s.loss
+    output.loss.backward()
+    # Less the mean of the other two, and the mean over three samples: (L_k - b_k) / 3 for each target of the batch.
+    expected_B = torch.tensor([-4.5, 0.0, 4.5, -3.0, -3.0, 6.0]) / 3 / batch.size.semantic_targets
+    torch.testing.assert_close(log_prob_B.grad, expected_B)
 
 
 def test_a_frozen_t2s_gets_no_gradient_and_passes_it_on(make_chain, make_batch):

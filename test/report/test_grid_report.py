@@ -128,23 +128,47 @@ def test_self_training_is_what_a_chain_has_to_beat_and_no_chain_itself(study):
         for arm, rate in {"baseline": 0.4, "labels": 0.2, "speech": 0.3, "both": 0.15}.items():
             study.add(arm, seed, {"read": {"joint": level(0.5, rate)}}, config=configs[arm])
     arms = study.measure()["enough"].sets[0].main.arms
-    assert {name: list(result.controls) for name, result in arms.items()} == {
+    assert {name: list(result.rivals) for name, result in arms.items()} == {
         "baseline": [],
         "labels": [],
         "speech": ["labels"],
         "both": ["labels"],
     }
     # Better than the baseline by a quarter, and yet worse than self-training by a half.
-    change = arms["speech"].controls["labels"]
+    change = arms["speech"].rivals["labels"]
     assert (change.interval.value, change.verdict, change.num_agreeing) == (pytest.approx(0.5), "worse", 3)
-    assert arms["both"].controls["labels"].interval.value == pytest.approx(-0.25)
+    assert arms["both"].rivals["labels"].interval.value == pytest.approx(-0.25)
     assert study.measure()["enough"].num_comparisons == 5
     page = study.build()
-    assert "the chain against self-training" in page
+    assert "chains against self-training" in page
     markdown = (study.out / "RESULTS.md").read_text()
     assert "| WER | speech | labels | +50.0 % [+50.0, +50.0] | 3 of 3 | worse |" in markdown
     claims = markdown.partition("## The paper's claims")[2]
     assert "speech, read" in claims and "labels, read" not in claims
+
+
+def test_an_annealed_temperature_is_compared_with_constant_ones_that_differ_in_nothing_else(study):
+    def config(seed, schedule, **model):
+        link = {"feedback": "st_gumbel", "temperature": {"schedule": schedule, "start": 1.0}}
+        return {"model": {**link, **model}, "training": {"seed": seed}}
+
+    for seed in SEEDS:
+        study.add("baseline", seed, {"read": {"joint": level(0.5, 0.4)}}, config={"model": {"feedback": "none"}})
+        for arm, rate, schedule, model in (
+            ("constant", 0.4, "constant", {}),
+            ("annealed", 0.3, "cosine", {}),
+            ("argmax", 0.2, "constant", {"feedback": "st_argmax"}),
+        ):
+            errors = {"read": {"joint": level(0.5, rate)}}
+            study.add(arm, seed, errors, config=config(seed, schedule, **model))
+    arms = study.measure()["enough"].sets[0].main.arms
+    assert [name for name, result in arms.items() if result.rivals] == ["annealed"]
+    assert list(arms["annealed"].rivals) == ["constant"]
+    claimed = {each.claim.measure: each.ours for each in claims_beside_grids(measure_grids(study.out))}
+    (ours,) = claimed["annealed"]
+    assert (
+        ours.mark == SEEN and "annealed, read: -25.0 %" in ours.text and "against constant after 1 epoch" in ours.text
+    )
 
 
 def test_rates_are_means_over_seeds(study):

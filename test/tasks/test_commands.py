@@ -171,14 +171,16 @@ def test_a_chain_uses_what_the_paired_share_leaves_and_the_sets_given(
     (row,) = rows_of(tmp_path / "chain")
     for name in ("speech_rec_loss", "speech_asr_loss", "text_asr_loss"):
         assert float(row[f"train/{name}"]) > 0
+    assert float(row["train/label_error"]) == 0
     assert "more001\tits label is empty" in (tmp_path / "chain" / "skipped.tsv").read_text()
     (entry,) = json.loads((tmp_path / "chain" / "evaluation" / "epoch001.json").read_text())["sets"].values()
     assert len(entry["joint"]) == 8
-    # Another file of labels makes another experiment.
-    (tmp_path / "labels").write_text((tmp_path / "labels").read_text().replace("utt000 abc", "utt000 ab"))
+    # Another file of labels makes another experiment; of these every word is wrong.
+    (tmp_path / "labels").write_text("".join(f"{utt_id} e\n" for utt_id in labels))
     before = (tmp_path / "chain" / "asr" / "model.safetensors").stat().st_mtime_ns
     assert train_chain.main(arguments) == 0
     assert (tmp_path / "chain" / "asr" / "model.safetensors").stat().st_mtime_ns > before
+    assert float(rows_of(tmp_path / "chain")[0]["train/label_error"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tokenchain_toolkit.config.chain import UnpairedConfig
+from tokenchain_toolkit.config.chain import BalanceConfig, UnpairedConfig
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.config.training import DataConfig, TrainingConfig
 from tokenchain_toolkit.data.unpaired import ChainDataModule, UnpairedData, split_paired
@@ -125,6 +125,25 @@ def test_text_alone_is_spoken_by_t2s_and_read_by_the_asr(make_chain_task, run_fi
     assert calls and not any(training for training, _ in calls)
     assert float(rows[-1]["train/text_asr_loss"]) > 0
     assert 0 < float(rows[-1]["train/text_unusable"]) < 1
+
+
+def test_everything_is_learned_from_with_its_weight(make_chain_task, run_fit, make_corpus, tmp_path, monkeypatch):
+    from tokenchain_toolkit.inference.t2s_sampling import SampledSpeech
+    from tokenchain_toolkit.tasks import chain
+
+    spoken = SampledSpeech(torch.arange(60) % 12, True)
+    monkeypatch.setattr(chain, "sample_semantic", lambda t2s, text_BL, *_, **options: [spoken] * len(text_BL))
+    settings = UnpairedConfig(1.0, 1.0, feedback="soft", labels="text")
+    settings.label_weight, settings.reconstruction_weight, settings.text_weight = 0.5, 3.0, 0.25
+    balance = BalanceConfig(kind="fixed", asr_weight=0.7, rec_weight=1.6)
+    task = make_chain_task("st_argmax", balance=balance, unpaired=settings, max_epochs=1)
+    texts = [(f"text{index}", np.array([2, 3, 4, 2])) for index in range(4)]
+    unpaired = UnpairedData(speech=make_corpus(), texts=texts, speech_ratio=1.0, text_ratio=1.0)
+    _, [row] = run_fit(task, tmp_path, unpaired)
+    names = ("asr_loss", "speech_asr_loss", "text_asr_loss", "rec_loss", "speech_rec_loss", "loss")
+    asr, labelled, read, rec, heard, loss = (float(row[f"train/{name}"]) for name in names)
+    assert min(asr, labelled, read, rec, heard) > 0
+    assert loss == pytest.approx(0.7 * (asr + 0.5 * labelled + 0.25 * read) + 1.6 * (rec + 3.0 * heard), rel=1e-4)
 
 
 @pytest.mark.parametrize("feedback", ["none", "st_argmax", "soft"])

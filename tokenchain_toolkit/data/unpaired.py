@@ -26,12 +26,15 @@ class UnpairedData:
         texts: Names and ids of texts that nobody speaks.
         speech_ratio: Frames of speech for each frame of paired data.
         text_ratio: Expected frames of text for each frame of paired data.
+        label_error: Word error rate of the speech's texts where they are another recogniser's and the transcripts are
+            known, as those that ``data.paired_share`` leaves over are.
     """
 
     speech: TokenCorpus | None = None
     texts: Sequence[tuple[str, np.ndarray]] = ()
     speech_ratio: float = 0.0
     text_ratio: float = 0.0
+    label_error: float | None = None
 
 
 def split_paired(corpus: TokenCorpus, *, share: float, seed: int) -> tuple[TokenCorpus, TokenCorpus]:

@@ -111,6 +111,17 @@ def _forgotten(grid: GridResult) -> Iterator[Measured]:
             yield Measured(OPEN, f"{_where(grid, arm, grid.sets[0])}: {words}")
 
 
+def _annealed(grid: GridResult) -> Iterator[Measured]:
+    """An annealed temperature against constant ones in domain; of transfer nothing is said here."""
+    if len(grid.sets) > 1:
+        return
+    for arm, result in grid.sets[0].main.arms.items():
+        for rival, change in result.rivals.items():
+            if grid.roles[arm].is_annealed and not grid.roles[rival].is_control:
+                words = f"{as_change(change.interval)} against {rival} after {_count(change.epoch)}"
+                yield Measured(_mark_of_fall(change.interval), f"{_where(grid, arm, grid.sets[0])}: {words}")
+
+
 def _mark_of_fall(interval: Interval) -> str:
     """Of a claim that an error rate falls."""
     return SEEN if interval.ci_high < 0 else REFUTED if interval.ci_low > 0 else OPEN
@@ -130,4 +141,5 @@ MEASURES: dict[str, Callable[[GridResult], Iterator[Measured]]] = {
     "adapted": _adapted,
     "t2s_adapted": _t2s_adapted,
     "forgotten": _forgotten,
+    "annealed": _annealed,
 }

@@ -33,6 +33,7 @@ MEANINGS = {
     "valid/rec_step_change": "change of L_rec, read with the same noise, after a step of the ASR against its gradient "
     "that should lower it by 0.01",
     "valid/rec_step_random": "the same after a step as long in a random direction; the line above should lie below it",
+    "train/label_error": "word error rate of the labels that the ASR learns from, whose transcripts are known here",
     "train/text_unusable": "share of the texts alone that the ASR did not learn from: what T2S said did not end or was "
     "too short for its text",
     "train/asr_weight": "weight of L_ASR in the loss",

@@ -52,8 +52,8 @@ class ArmResult:
         changes: Epoch -> change against the baseline; empty for a baseline.
         reached: Epochs to the baseline's final rate; infinite if it was not reached.
         earlier: By how many epochs that is sooner than the baseline itself; None for a baseline.
-        controls: Arm of self-training -> change against it after the last epoch that both have; only for chains that
-            have the same baseline as it.
+        rivals: Another arm that it is to beat -> change against it after the last epoch that both have: self-training
+            for a chain, constant temperature for an annealed one.
     """
 
     num_seeds: int
@@ -63,7 +63,7 @@ class ArmResult:
     changes: dict[int, Change]
     reached: Interval
     earlier: Interval | None = None
-    controls: dict[str, Change] = field(default_factory=dict)
+    rivals: dict[str, Change] = field(default_factory=dict)
 
     @property
     def last_epoch(self) -> int:
@@ -108,9 +108,9 @@ class SetResult:
         return [head for key, head in self.heads.items() if head is self.main or key == T2S]
 
     @property
-    def has_controls(self) -> bool:
-        """Whether some chain is compared with self-training."""
-        return any(result.controls for head in self.heads.values() for result in head.arms.values())
+    def has_rivals(self) -> bool:
+        """Whether some arm is compared with another one than its baseline."""
+        return any(result.rivals for head in self.heads.values() for result in head.arms.values())
 
     @property
     def epochs(self) -> list[int]:
@@ -147,7 +147,7 @@ class GridResult:
     def num_comparisons(self) -> int:
         """How many changes are judged after the last epoch."""
         results = (arm for each in self.sets for head in each.heads.values() for arm in head.arms.values())
-        return sum(bool(result.changes) + len(result.controls) for result in results)
+        return sum(bool(result.changes) + len(result.rivals) for result in results)
 
 
 def measure_grids(out: Path) -> list[GridResult]:
@@ -186,7 +186,7 @@ def _measure_head(head: str, measured: HeadErrors, arms: Sequence[Arm], roles: M
         result = _measure_alone(bootstrap, own)
         if arm.baseline in measured.arms:
             result = _compare(bootstrap, result, arm, own, measured.arms[arm.baseline])
-            result = replace(result, controls=_against_controls(bootstrap, arm, arms, measured, roles))
+            result = replace(result, rivals=_against_rivals(bootstrap, arm, arms, measured, roles))
         results[arm.name] = result
     return HeadResult(HEAD_NAMES[head], len(measured.words_U), results)
 
@@ -216,26 +216,26 @@ def _compare(bootstrap: SeedBootstrap, result: ArmResult, arm: Arm, own: ArmErro
     return replace(result, changes=changes, reached=interval_of(reached_B), earlier=interval_of(baseline_B - reached_B))
 
 
-def _against_controls(
+def _against_rivals(
     bootstrap: SeedBootstrap, arm: Arm, arms: Sequence[Arm], measured: HeadErrors, roles: Mapping[str, Role]
 ) -> dict[str, Change]:
-    """A chain against self-training, over the seeds that both have: baseline and chain may both lose to it."""
+    """An arm against those that it is to beat beside the baseline, over the seeds that both have."""
     found = {}
-    for control in arms:
-        seeds = [seed for seed in arm.seeds if seed in control.seeds]
-        is_rival = roles[control.name].is_control and roles[arm.name].is_linked and control.baseline == arm.baseline
-        if not is_rival or not seeds or control.name not in measured.arms:
+    for rival in arms:
+        seeds = [seed for seed in arm.seeds if seed in rival.seeds]
+        is_rival = roles[rival.name].is_rival_of(roles[arm.name]) and rival.baseline == arm.baseline
+        if not is_rival or not seeds or rival.name not in measured.arms:
             continue
         own, other = (
             replace(
                 measured.arms[each.name],
                 errors_SEU=measured.arms[each.name].errors_SEU[[each.seeds.index(seed) for seed in seeds]],
             )
-            for each in (arm, control)
+            for each in (arm, rival)
         )
         changes = _changes(bootstrap, own, other)
         if changes:
-            found[control.name] = changes[max(changes)]
+            found[rival.name] = changes[max(changes)]
     return found
 
 

@@ -38,7 +38,12 @@ CLAIMS = (
     Claim("ASR WER after adaptation to TED-LIUM 2", "56 % lower", None, "adapted"),
     Claim("T2S-WER after adaptation to TED-LIUM 2", "31 % lower", None, "t2s_adapted"),
     Claim("ASR WER on LibriSpeech after that adaptation", "minimal forgetting", None, "forgotten"),
-    Claim("Temperature of the straight-through estimator", "annealed best in domain, low best for transfer"),
+    Claim(
+        "Temperature of the straight-through estimator",
+        "annealed best in domain, low best for transfer",
+        None,
+        "annealed",
+    ),
 )
 
 

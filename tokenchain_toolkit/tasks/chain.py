@@ -36,6 +36,7 @@ class ChainTask(BaseTask):
         manifest: Tokenizer of the training tokens.
         asr: Pretrained recogniser.
         t2s: Pretrained T2S.
+        label_error: Word error rate of the labels of speech alone, which is logged if it is known.
 
     Raises:
         ConfigError: A setting is unknown, or two contradict each other.
@@ -43,11 +44,20 @@ class ChainTask(BaseTask):
 
     config: ChainConfig
 
-    def __init__(self, config: ChainConfig, *, manifest: dict[str, Any], asr: TokenASR, t2s: T2SModel):
+    def __init__(
+        self,
+        config: ChainConfig,
+        *,
+        manifest: dict[str, Any],
+        asr: TokenASR,
+        t2s: T2SModel,
+        label_error: float | None = None,
+    ):
         super().__init__(config, manifest=manifest)
         check_chain(config)
         self.chain = ChainModel(config.model, asr=asr, t2s=t2s)
         self.speech_link = Link(config.unpaired.feedback, config.unpaired.reading)
+        self.label_error = label_error
         self.loss_history: list[list[float]] = []
         self.weights = loss_weights(config.model.balance, self.loss_history)
         self._sums = [0.0, 0.0]
@@ -115,6 +125,8 @@ class ChainTask(BaseTask):
         else:
             output = self.chain.recognise(batch)
             heard, values["speech_asr_loss"] = output, output.loss
+            if self.label_error is not None:
+                values["label_error"] = self.label_error
             labelled = settings.label_weight * output.loss
         if self.speech_link.feedback == "none":
             return labelled, torch.zeros_like(labelled)

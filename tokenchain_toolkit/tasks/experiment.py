@@ -120,7 +120,8 @@ def train_chain(config: ChainConfig, sets: ChainSets, *, asr_folder: Path, t2s_f
     )
     paired, rest = split_paired(train, share=config.data.paired_share, seed=config.data.split_seed)
     unpaired = load_unpaired(config, sets, rest, text_tokenizer=asr.text_tokenizer, input_layer=input_layer)
-    task = ChainTask(config, manifest=asr.manifest, asr=asr.module, t2s=t2s.module)  # type: ignore[arg-type]
+    models = {"asr": asr.module, "t2s": t2s.module}
+    task = ChainTask(config, manifest=asr.manifest, label_error=unpaired.label_error, **models)  # type: ignore[arg-type]
     data = ChainDataModule(paired, valid, unpaired=unpaired, data=config.data, training=config.training)
     evaluation = [_evaluation(config, sets, asr, folder)] if sets.evaluate else []
     state = _fit(task, data, folder, callbacks=evaluation)

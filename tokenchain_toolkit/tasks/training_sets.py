@@ -14,6 +14,7 @@ from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer
 from tokenchain_toolkit.data.unpaired import UnpairedData
 from tokenchain_toolkit.errors import ConfigError, DataError
+from tokenchain_toolkit.metrics.error_rate import word_error_rate
 from tokenchain_toolkit.models.asr import encoder_frames
 from tokenchain_toolkit.text.bpe import TextTokenizer
 
@@ -130,20 +131,23 @@ def load_unpaired(
             raise ConfigError(
                 f"sets of {what} alone are given, and unpaired.{what}_ratio=0 leaves them unused; raise it"
             )
-    speech = None
+    speech, label_error = None, None
     if settings.speech_ratio:
         added = [load_joined([one]) for one in sets.speech]
         for one, corpus in zip(sets.speech, added, strict=True):
             check_same_tokenizer(
                 rest.dump.manifest, corpus.dump.manifest, our_name="the chain", their_name=str(one.dump)
             )
-        speech = _without_texts(join_corpora([rest, *added]), settings, text_tokenizer)
+        speech = join_corpora([rest, *added])
+        transcripts, speech = speech.texts, _without_texts(speech, settings, text_tokenizer)
         limit = config.data.max_frames
         skip_unusable(speech, max_frames=limit, encoder_frames=lambda n: encoder_frames(n, input_layer), max_share=1.0)
         if not len(speech.usable):
             raise DataError(
                 "unpaired.speech_ratio is above 0 and there is no speech alone; lower data.paired_share, or give a set"
             )
+        if settings.labels is not None:
+            label_error = _label_error(speech, transcripts, text_tokenizer)
     texts: list[tuple[str, np.ndarray]] = []
     if settings.text_ratio:
         texts = [(rest.dump.utt_ids[index], rest.texts[index]) for index in rest.usable]
@@ -153,7 +157,13 @@ def load_unpaired(
             raise DataError(
                 "unpaired.text_ratio is above 0 and there is no text alone; lower data.paired_share, or give a folder"
             )
-    return UnpairedData(speech=speech, texts=texts, speech_ratio=settings.speech_ratio, text_ratio=settings.text_ratio)
+    return UnpairedData(
+        speech=speech,
+        texts=texts,
+        speech_ratio=settings.speech_ratio,
+        text_ratio=settings.text_ratio,
+        label_error=label_error,
+    )
 
 
 def _texts_of(path: Path, text_tokenizer: TextTokenizer) -> list[tuple[str, np.ndarray]]:
@@ -189,3 +199,17 @@ def _without_texts(corpus: TokenCorpus, settings: UnpairedConfig, text_tokenizer
         corpus.skip({int(i): "its label is empty" for i in corpus.usable if not len(texts[i])}, max_share=1.0)
     corpus.texts = texts
     return corpus
+
+
+def _label_error(
+    labelled: TokenCorpus, transcripts: Sequence[np.ndarray], text_tokenizer: TextTokenizer
+) -> float | None:
+    """Word error rate of labels where the transcript is known after all, which nothing is trained on; else None."""
+    known = [index for index in labelled.usable if len(transcripts[index])]
+    if not known:
+        return None
+    references, labels = (
+        {labelled.dump.utt_ids[index]: text_tokenizer.decode(texts[index].tolist()) for index in known}
+        for texts in (transcripts, labelled.texts)
+    )
+    return word_error_rate(references, labels, num_bootstrap=1).value
