@@ -121,4 +121,6 @@ def test_all_documents_are_read():
     commands = shown_commands()
     for expected in ("make lint", ".ci/run", "./study.sh study --dry_run", "python tools/bench/tokens.py --minutes 10"):
         assert any(command.startswith(expected.rpartition(" ")[0]) for command in commands), expected
-    assert commands["LIBRISPEECH=/corpora/LibriSpeech ./run.sh --test_sets 'test_clean test_other'"].startswith("egs2/l")
+    assert commands["LIBRISPEECH=/corpora/LibriSpeech ./run.sh --test_sets 'test_clean test_other'"].startswith(
+        "egs2/l"
+    )
