@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -248,7 +249,9 @@ def test_the_mini_synth_recipe_runs(mini_synth):
 def readme_commands():
     """The commands of the package that README.md shows working on a recipe's experiments."""
     commands = [command for block in shell_blocks(ROOT / "README.md") for command in shell_commands(block)]
-    return [command for command in commands if command.startswith("python3 -m") and "exp/" in command]
+    return [
+        command for command in commands if command.startswith("python3 -m") and re.search(r"\b(exp|data)/", command)
+    ]
 
 
 @pytest.mark.parametrize("command", readme_commands())
