@@ -1,6 +1,6 @@
 """The recipes of published corpora: four from data to report with tiny settings, the others up to their data.
 
-Those four run on excerpts; the longer ones are cut to what all stages need.
+Those four, and a new one of Kaldi tables, run on excerpts; the longer ones are cut to what all stages need.
 """
 
 import importlib
@@ -45,6 +45,22 @@ def copy_of(corpus, folder):
         shutil.copytree(ROOT / "egs2" / name, folder / "egs2" / name, symlinks=True, ignore=made)
     (folder / "tokenchain_toolkit").symlink_to(ROOT / "tokenchain_toolkit")
     return folder / "egs2" / corpus / "tokenchain1"
+
+
+def recipe_of_tables(corpus, folder):
+    """A tree with a new recipe for Kaldi tables, by ``setup.sh`` and the page for recipe authors; the recipe."""
+    made = shutil.ignore_patterns("data", "dump", "exp", "*_tiny", "downloads")
+    shutil.copytree(ROOT / "egs2/TEMPLATE", folder / "egs2/TEMPLATE", symlinks=True, ignore=made)
+    (folder / "tokenchain_toolkit").symlink_to(ROOT / "tokenchain_toolkit")
+    command = ["egs2/TEMPLATE/tokenchain1/setup.sh", f"egs2/{corpus}/tokenchain1"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    recipe = folder / "egs2" / corpus / "tokenchain1"
+    page = (ROOT / "egs2/README.md").read_text(encoding="utf-8").partition("## From Kaldi tables")[2]
+    script = page.partition("```bash\n")[2].partition("```")[0]
+    (recipe / "local/data.sh").write_text(script.replace("MINE", corpus.upper()))
+    sets = (recipe / "run.sh").read_text()
+    (recipe / "run.sh").write_text(sets.replace("--valid_set valid", "--valid_set held_out"))
+    return recipe
 
 
 def run(recipe, *options, environment, **variables):
@@ -206,6 +222,21 @@ def first_speakers(source, folder):
     return folder
 
 
+def first_of_tables(source, folder):
+    """Tables of eight utterances of three speakers for training, and of one for testing; a link to the audio."""
+    folder.mkdir()
+    (folder / "WAVE").symlink_to(source / "WAVE")
+    for name, num_speakers in (("train", 3), ("test", 1)):
+        speakers = read_table(source / name / "utt2spk")
+        first = sorted(set(speakers.values()))[:num_speakers]
+        chosen = [each for who in first for each in [utt for utt, other in speakers.items() if other == who][:8]]
+        (folder / name).mkdir()
+        for table in ("wav.scp", "text", "utt2spk"):
+            rows = read_table(source / name / table)
+            (folder / name / table).write_text("".join(f"{utt_id}\t{rows[utt_id]}\n" for utt_id in sorted(chosen)))
+    return folder
+
+
 CHOSEN = ("--train_set", "train_clean_100", "--test_sets", "test_other")
 
 
@@ -216,19 +247,22 @@ CHOSEN = ("--train_set", "train_clean_100", "--test_sets", "test_other")
         ("kerstin", "kerstin_excerpt", first_rows, (), "test"),
         ("ljspeech", "ljspeech_excerpt/LJSpeech-1.1", first_rows, (), "eval1"),
         ("mini_librispeech", "librispeech_excerpt/LibriSpeech", first_speakers, CHOSEN, "test_other"),
+        ("speechocean762", "speechocean762_excerpt", first_of_tables, (), "test"),
     ],
-    ids=("an4", "kerstin", "ljspeech", "mini_librispeech"),
+    ids=("an4", "kerstin", "ljspeech", "mini_librispeech", "speechocean762"),
 )
 def test_a_recipe_runs_with_tiny_settings_from_data_to_report(
     corpus, excerpt, cut, options, test_set, environment, tmp_path, monkeypatch
 ):
     if not (EXCERPTS / excerpt).is_dir():
         pytest.skip(f"real speech is left out: {EXCERPTS / excerpt} is not there")
-    recipe, data = copy_of(corpus, tmp_path), cut(EXCERPTS / excerpt, tmp_path / "corpus")
+    recipe = (copy_of if corpus in RECIPES else recipe_of_tables)(corpus, tmp_path)
+    data = cut(EXCERPTS / excerpt, tmp_path / "corpus")
     shipped, tiny = {path.name for path in recipe.iterdir()}, ("--tiny", *options)
     for chosen in (options, tiny):
         done = run(recipe, *chosen, "--stop_stage", "data", environment=environment, **{corpus.upper(): str(data)})
         assert done.returncode == 0, done.stdout
+    assert corpus in RECIPES or check_recipe.main([str(recipe)]) == 0
     before = files_in(recipe, "data")
     monkeypatch.chdir(recipe)
     # What follows runs in this process: the commands are the recipe's, and loading torch forty times is left out.

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from shell_blocks import shell_commands
+from shell_blocks import shell_blocks, shell_commands
 
 from tokenchain_toolkit.files import sha256_of
 from tokenchain_toolkit.metrics.score_rows import ScoreRow
@@ -247,8 +248,10 @@ def test_the_mini_synth_recipe_runs(mini_synth):
 
 def readme_commands():
     """The commands of the package that README.md shows working on a recipe's experiments."""
-    commands = shell_commands(ROOT / "README.md")
-    return [command for command in commands if command.startswith("python3 -m") and "exp/" in command]
+    commands = [command for block in shell_blocks(ROOT / "README.md") for command in shell_commands(block)]
+    return [
+        command for command in commands if command.startswith("python3 -m") and re.search(r"\b(exp|data)/", command)
+    ]
 
 
 @pytest.mark.parametrize("command", readme_commands())

@@ -24,6 +24,8 @@ from tokenchain_toolkit.tasks.grid_plan import plan_study
 EGS2 = Path(__file__).parents[2] / "egs2"
 PAPER = EGS2 / "TEMPLATE" / "tokenchain1" / "conf" / "paper"
 PAPER_SCHEMAS = {"asr": ASRConfig, "t2s": T2SConfig, "chain": ChainConfig, "s2a": S2AConfig}
+PAPER_SIZE = sorted([*PAPER.glob("*.yaml"), *(EGS2 / "tedlium2" / "tokenchain1" / "conf").glob("*.yaml")])
+MARK = re.compile(r"\[(paper|ESPnet|assumed)\]")
 SHARED = [path for name in ("small", "tiny") for path in (PAPER.parent / name).glob("*.yaml")]
 RECIPES = sorted([*EGS2.glob("*/tokenchain1/conf/*.yaml"), *SHARED])
 
@@ -87,6 +89,37 @@ def test_a_paper_size_model_has_the_size_it_states(kind):
     stated = re.search(r"^# parameters: ([\d.]+) M\b", (PAPER / f"{kind}.yaml").read_text(), re.MULTILINE)
     assert stated, f"conf/paper/{kind}.yaml must state '# parameters: N M'"
     assert paper_parameters(kind) == pytest.approx(float(stated[1]), rel=0.02)
+
+
+def unmarked_values(lines, *, within=None):
+    """Lines of a YAML file with a value that neither its own comment nor that of a section around it marks."""
+    sections, found = [], []  # of each section around the line: indentation, name, whether it is marked
+    for line in lines:
+        code, _, comment = line.partition("#")
+        if not code.strip():
+            continue
+        indentation = len(code) - len(code.lstrip())
+        while sections and sections[-1][0] >= indentation:
+            sections.pop()
+        is_marked = bool(MARK.search(comment)) or any(marked for _, _, marked in sections)
+        if code.rstrip().endswith(":"):
+            sections.append((indentation, code.strip(" :\n"), is_marked))
+        elif not is_marked and (within is None or within in [name for _, name, _ in sections]):
+            found.append(line)
+    return found
+
+
+def test_a_value_without_a_mark_is_found():
+    marked = ["a: 1  # [paper]", "b:  # the values are [assumed]", "  c: 2", "  d: [3]  # [ESPnet]"]
+    assert not unmarked_values(marked)
+    assert unmarked_values([*marked, "e:", "  f: 4  # as in g.yaml", "h: 5"]) == ["  f: 4  # as in g.yaml", "h: 5"]
+    assert unmarked_values(["a: 1", "b:", "  c: 2"], within="b") == ["  c: 2"]
+
+
+@pytest.mark.parametrize("path", PAPER_SIZE, ids=name_of)
+def test_every_value_of_a_paper_size_configuration_says_where_it_is_from(path):
+    is_study = schema_of(path) is StudyConfig  # whose other values are names of sets and files
+    assert not unmarked_values(path.read_text().splitlines(), within="axes" if is_study else None)
 
 
 def test_the_paper_size_asr_is_the_size_of_the_recipe_it_follows():

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tokenchain_toolkit.corpora.utterances import (
@@ -11,6 +12,7 @@ from tokenchain_toolkit.corpora.utterances import (
     match_recordings,
     write_sets,
 )
+from tokenchain_toolkit.data.audio import read_audio, write_audio
 from tokenchain_toolkit.errors import DataError
 
 
@@ -50,3 +52,13 @@ def test_many_faults_are_counted_and_the_first_ones_named():
 def test_a_set_without_utterances_is_refused(tmp_path):
     with pytest.raises(DataError, match="no utterances are left for the set train"):
         write_sets(tmp_path, {"train": []}, corpus="none")
+
+
+def test_audio_that_is_at_16_khz_already_is_taken_as_it_is(tmp_path):
+    """As in a copy of a corpus that somebody has resampled."""
+    samples_T = np.linspace(-0.5, 0.5, 1600, dtype=np.float32)
+    write_audio(tmp_path / "s0-0.wav", samples_T, sample_rate=16000)
+    utterance = Utterance("s0-0", "s0", "word", tmp_path / "s0-0.wav")
+    assert write_sets(tmp_path / "data", {"train": [utterance]}, corpus="mine", resample=True)
+    written_T = read_audio(tmp_path / "data/wav/train/s0-0.wav", sample_rate=16000)
+    assert np.array_equal(written_T, read_audio(utterance.audio, sample_rate=16000))

@@ -101,6 +101,18 @@ def test_without_hours_nothing_is_reckoned(folder):
     assert status == 0 and checks["estimates"] == checks["data"] == "warn" and not found["stages"]
 
 
+def test_before_there_is_data_of_a_known_corpus_it_is_reckoned_with_as_published(tmp_path, monkeypatch, capsys):
+    options = "--train_set train_clean_5 --valid_set held_out --test_sets dev_clean_2"
+    monkeypatch.chdir(make_recipe(tmp_path / "mini_librispeech/tokenchain1", options=options))
+    status, checks, found = diagnose("--seconds", "0.5")
+    assert status == 0 and (checks["data"], checks["estimates"]) == ("warn", "ok") and found["stages"]
+    assert "for 4.75 hours of training speech (train_clean_5) as published, and 3%" in capsys.readouterr().out
+    _, _, told = diagnose("--seconds", "0.5", "--hours", "9.5")
+    sizes = [each["stages"][1]["disk_bytes"] for each in (found, told)]
+    assert sizes[1] / sizes[0] == pytest.approx(2, rel=0.01)
+    assert diagnose("--seconds", "0.5", "--train_set", "unheard_of")[1]["estimates"] == "warn"
+
+
 def test_with_data_it_says_more(filled, capsys):
     status, checks, found = diagnose("--seconds", "0.5")
     assert status == 0 and checks["data/train"] == checks["CTC on train"] == "ok"

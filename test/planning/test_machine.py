@@ -1,11 +1,13 @@
 """Checks of machine and corpora: what is enough, what is not, and what to do about it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tokenchain_toolkit.planning import machine
 from tokenchain_toolkit.planning.corpora import check_corpora
+from tokenchain_toolkit.planning.corpus_contents import HOLDS
 from tokenchain_toolkit.planning.findings import FAIL, OK, WARN, Finding, about_bytes, about_time, findings_table
 from tokenchain_toolkit.planning.machine import Gpu, check_disk, check_memory, describe_gpus
 
@@ -107,6 +109,68 @@ def test_the_environment_wins_over_db_sh(recipe, monkeypatch):
 def test_a_folder_without_db_sh_is_no_recipe(tmp_path):
     (found,) = check_corpora(tmp_path)
     assert found.status == WARN and "egs2" in found.remedy
+
+
+def corpus_of(recipe, monkeypatch, name, folder, *sets):
+    """What is said of a corpus that the recipe's data.sh takes, whose variable names this folder."""
+    (recipe / "local/data.sh").write_text(f'prepare "${name}"\n')
+    (recipe / "db.sh").write_text(f"export {name}=${{{name}-}}\n")
+    monkeypatch.setenv(name, str(folder))
+    (found,) = check_corpora(recipe, sets)
+    return found
+
+
+def make_folders(root, *paths):
+    for path in paths:
+        (root / path / "made").mkdir(parents=True)
+    return root
+
+
+def test_librispeech_must_have_what_the_sets_are_made_of(recipe, tmp_path, monkeypatch):
+    root = make_folders(tmp_path / "corpora/LibriSpeech", "train-clean-100", "dev-clean", "dev-other")
+    sets = ["train_clean_100", "dev", "held_out", "a_set_of_ours"]
+    assert corpus_of(recipe, monkeypatch, "LIBRISPEECH", root, *sets).status == OK
+    found = corpus_of(recipe, monkeypatch, "LIBRISPEECH", root, *sets, "test_clean", "test_other")
+    assert found.status == FAIL and "has no test-clean, test-other," in found.found and "other sets" in found.remedy
+
+
+@pytest.mark.parametrize("given", ["corpora", "corpora/LibriSpeech/dev-clean"])
+def test_a_folder_too_high_or_too_low_is_told_the_right_one(given, recipe, tmp_path, monkeypatch):
+    root = make_folders(tmp_path / "corpora/LibriSpeech", "train-clean-5", "dev-clean")
+    make_folders(tmp_path / "corpora/another")
+    found = corpus_of(recipe, monkeypatch, "MINI_LIBRISPEECH", tmp_path / given, "train_clean_5", "held_out")
+    assert (found.status, found.remedy) == (FAIL, f"set MINI_LIBRISPEECH to {root}")
+
+
+def test_a_release_of_tedlium_is_found_in_the_folder_or_around_it(recipe, tmp_path, monkeypatch):
+    paths = [f"{name}/{kind}" for name in ("train", "dev", "test") for kind in ("sph", "stm")]
+    release = make_folders(tmp_path / "corpora/TEDLIUM_release2", *paths)
+    for folder in (release, release.parent):
+        assert corpus_of(recipe, monkeypatch, "TEDLIUM2", folder).status == OK
+    assert corpus_of(recipe, monkeypatch, "TEDLIUM2", release / "train").remedy == f"set TEDLIUM2 to {release}"
+    (release / "dev/stm").rename(release / "dev/gone")
+    found = corpus_of(recipe, monkeypatch, "TEDLIUM2", release)
+    assert found.status == FAIL and "TEDLIUM_release2/{train,dev,test}" in found.found
+
+
+EXCERPTS = {
+    "AN4": "mini_an4/downloads/an4",
+    "FSDD": "fsdd_excerpt",
+    "KERSTIN": "kerstin_excerpt",
+    "LJSPEECH": "ljspeech_excerpt/LJSpeech-1.1",
+    "SPEECHOCEAN762_DIGITS": "speechocean762_digits",
+}
+
+
+@pytest.mark.parametrize("name", EXCERPTS)
+def test_what_stage_1_reads_is_what_real_excerpts_have(name, recipe, tmp_path, monkeypatch):
+    folder = Path(__file__).resolve().parents[2].parent / "shared" / "data" / EXCERPTS[name]
+    if not folder.is_dir():
+        pytest.skip(f"real speech is left out: {folder} is not there")
+    assert EXCERPTS.keys() == HOLDS.keys()
+    assert corpus_of(recipe, monkeypatch, name, folder).status == OK
+    found = corpus_of(recipe, monkeypatch, name, tmp_path)
+    assert found.status == FAIL and HOLDS[name][0] in found.found and "sets" not in found.remedy
 
 
 @pytest.mark.parametrize(

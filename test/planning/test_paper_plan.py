@@ -11,7 +11,7 @@ from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.planning.corpus_sizes import SETS
 from tokenchain_toolkit.planning.experiments import recipe_experiments
-from tokenchain_toolkit.planning.paper_plan import Speed, gpu_speed, plan_experiments
+from tokenchain_toolkit.planning.paper_plan import Speed, gpu_speed, hours_of_all, plan_experiments
 from tokenchain_toolkit.planning.plan_table import plan_table
 from tokenchain_toolkit.planning.probe import StepMeasure
 
@@ -113,6 +113,23 @@ def test_the_sum_is_that_of_all_runs(plans):
     assert last.startswith("all runs") and str(sum(each.runs for each in plans)) in last.split()
     hours = sum(each.runs * each.placements[0].hours for each in plans)
     assert f"{hours / 24:,.0f}"[:2] in last.replace(",", "")
+
+
+def test_a_run_of_a_study_has_one_gpu_and_several_run_at_once(paper):
+    experiments = [each for each in paper if each.recipe == "librispeech_100" and each.kind == "chain"]
+    plans = plan(experiments, gpu_bytes=1e12)
+    (studied,) = (each for each in plans if each.part == "study.sh, temperature")
+    one, *others = studied.placements
+    assert all((each.hours, each.memory_bytes) == (one.hours, one.memory_bytes) for each in others)
+    assert [hours_of_all([studied], place) for place in range(3)] == pytest.approx(
+        [one.hours * runs for runs in (15, 15 / 4, 15 / 8)]
+    )
+    # Fewer runs than GPUs take as long as the longest of them.
+    assert hours_of_all([replace(studied, runs=2)], 2) == one.hours
+    (alone,) = (each for each in plans if each.part == "run.sh" and "chain_baseline" in each.names)
+    assert alone.placements[2].hours < alone.placements[0].hours / 6
+    assert alone.placements[2].memory_bytes < alone.placements[0].memory_bytes
+    assert hours_of_all([alone, studied], 2) == alone.placements[2].hours + hours_of_all([studied], 2)
 
 
 def test_a_learning_rate_that_rises_for_too_long_is_named(paper):

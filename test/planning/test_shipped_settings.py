@@ -7,7 +7,7 @@ import pytest
 from tokenchain_toolkit.config.grid import StudyConfig
 from tokenchain_toolkit.config.load import load_config
 from tokenchain_toolkit.config.schemas import schema_of
-from tokenchain_toolkit.planning.corpus_sizes import SETS, frames_of_sets
+from tokenchain_toolkit.planning.corpus_sizes import SETS, frames_of_sets, published_sets
 from tokenchain_toolkit.planning.estimates import epoch_of, warmup_fault
 from tokenchain_toolkit.tasks.grid_plan import plan_study
 from tokenchain_toolkit.tasks.grid_work import TrainChain, TrainModel
@@ -20,6 +20,15 @@ def fault(recipe, names, config):
     """What the doctor would say."""
     frames = frames_of_sets(recipe, names, frame_rate=FRAME_RATE)
     return warmup_fault(config, epoch_of(frames, config).updates * config.training.max_epochs)
+
+
+def test_published_sets_have_their_own_hours_and_numbers():
+    roles = {"train": "training", "train_clean_100": "training", "dev": "validation", "test": "test"}
+    sets = {each.name: each for each in published_sets("tedlium2", roles)}
+    assert [sets[name].num_utts for name in ("train", "train_clean_100")] == [92_973, 28_539]
+    assert [sets[name].hours for name in roles] == pytest.approx([207, 100.6, 9.228, 9.228], rel=1e-3)
+    assert not published_sets("tedlium2", {**roles, "talks_of_ours": "training"})
+    assert not published_sets("ours", roles)
 
 
 def experiments():

@@ -1,11 +1,13 @@
 """The paper's tables: cells from results and studies, marks by intervals, commands for what is missing."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -258,7 +260,7 @@ def shown(tmp_path_factory):
 
     @cache
     def run(recipe, command):
-        script = f"set -eu\n{command.replace('./run.sh', './run.sh --dry_run')}"
+        script = "set -eu\n" + re.sub(r"\./(run|study)\.sh", r"\g<0> --dry_run", command)
         folder = tree / "egs2" / recipe / "tokenchain1"
         done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -298,6 +300,21 @@ def test_what_fills_a_row_says_how_sure_it_is(shown):
             assert row.recipe in STUDIES, row.what
             continue
         assert any(compares(words, row) for words in shown(row.recipe, config.commands[row.fill])), row.what
+
+
+def test_a_study_that_fills_a_row_is_shown_after_the_stages_that_it_needs(shown):
+    config = load_config(TablesConfig, PAPER_TABLES)
+    rows = [row for table in config.tables for row in table.rows if row.studied]
+    assert {row.recipe for row in rows} == STUDIES.keys()
+    for recipe, fill in sorted({(row.recipe, row.fill) for row in rows}):
+        *stages, study = shown(recipe, config.commands[fill])
+        assert study[2].endswith("run_grid") and "--dry_run" in study
+        options = dict(pairwise(study))
+        assert (EGS2 / recipe / "tokenchain1" / options["--config"]).is_file() and options["--out"] == "exp/study"
+        assert {"validate", "extract_tokens"} <= {words[2].rpartition(".")[2] for words in stages}
+        # What runs on a GPU in the stages does so in the study, one run after the other.
+        on_gpu = any("cuda" in words for words in stages)
+        assert on_gpu == ("cuda" in study) and (options["--num_jobs"] == "1" or not on_gpu)
 
 
 def test_speech_is_measured_before_it_is_compared_with(shown):

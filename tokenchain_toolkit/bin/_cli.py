@@ -24,11 +24,13 @@ def stage_parser(description: str, *, config: bool = True) -> argparse.ArgumentP
 
 
 def _check_device(arguments: argparse.Namespace) -> None:
-    """Refuse ``--device cuda`` where the work is done here and there is no such device.
+    """Refuse ``--device cuda`` where the work is done here and there is no such device; a dry run does no work.
 
     Raises:
         ConfigError: There is none.
     """
+    if getattr(arguments, "dry_run", False):
+        return
     device = getattr(arguments, "device", "cpu")
     if device.startswith("cuda") and getattr(arguments, "executor", "local") == "local":
         import torch

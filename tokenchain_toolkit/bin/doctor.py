@@ -18,7 +18,11 @@ def get_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=30.0, help="time of the probe; 0 leaves the estimates out")
-    parser.add_argument("--hours", type=float, help="hours of training speech to reckon with while there is no data")
+    parser.add_argument(
+        "--hours",
+        type=float,
+        help="hours of training speech to reckon with while there is no data; the published ones if not given",
+    )
     for name in RUN_OPTIONS:
         parser.add_argument(f"--{name}", default="", help="passed on to run.sh; what that says itself if not given")
     parser.add_argument("--chains", nargs="+", default=[], help="the same, names in one list")

@@ -25,6 +25,7 @@ def get_parser() -> argparse.ArgumentParser:
 
     _add_made_corpora(add)
     _add_published_corpora(add)
+    _add_tables(add)
     return parser
 
 
@@ -63,6 +64,17 @@ def _add_published_corpora(add: Add) -> None:
         corpus.add_argument("--keep_archives", action="store_true", help="keep archives after unpacking")
     for corpus in (ljspeech, kerstin):
         corpus.add_argument("--num_jobs", type=int, default=2, help="files resampled at the same time")
+
+
+def _add_tables(add: Add) -> None:
+    """Data directories of a corpus of one's own."""
+    kaldi = add("kaldi", _kaldi, "data directories that others wrote: <set>/{wav.scp,text,utt2spk} of Kaldi or ESPnet")
+    kaldi.add_argument("--root", type=Path, required=True, help="folder of the data directories")
+    kaldi.add_argument("--train_set", required=True, help="name of a folder in it")
+    kaldi.add_argument("--valid_set", required=True, help="the same, or held_out: some speakers of the training set")
+    kaldi.add_argument("--test_sets", nargs="+", required=True, help="names of folders in it")
+    kaldi.add_argument("--resample", action="store_true", help="bring audio to 16 kHz and one channel")
+    kaldi.add_argument("--num_jobs", type=int, default=2, help="files resampled at the same time")
 
 
 def _mini_synth(arguments: argparse.Namespace) -> None:
@@ -147,6 +159,21 @@ def _tedlium2(arguments: argparse.Namespace) -> None:
         fetch_all([TEDLIUM2], arguments.downloads, openslr=mirror, keep_archives=arguments.keep_archives)
     root = Path(arguments.root or arguments.downloads)
     prepare_tedlium2(arguments.out, root=root, token_list=token_list, overwrite=arguments.overwrite)
+
+
+def _kaldi(arguments: argparse.Namespace) -> None:
+    from tokenchain_toolkit.corpora.kaldi_tables import prepare_kaldi
+
+    prepare_kaldi(
+        arguments.out,
+        root=arguments.root,
+        train_set=arguments.train_set,
+        valid_set=arguments.valid_set,
+        test_sets=arguments.test_sets,
+        resample=arguments.resample,
+        num_jobs=arguments.num_jobs,
+        overwrite=arguments.overwrite,
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

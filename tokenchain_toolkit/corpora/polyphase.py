@@ -23,6 +23,8 @@ def resample_polyphase(samples_T: np.ndarray, from_rate: int, to_rate: int) -> n
     """
     from scipy.signal import resample_poly
 
+    if from_rate == to_rate:
+        return samples_T.astype(np.float32)
     divisor = math.gcd(from_rate, to_rate)
     up, down = to_rate // divisor, from_rate // divisor
     return resample_poly(samples_T.astype(np.float32), up, down, window=_low_pass(max(up, down)))

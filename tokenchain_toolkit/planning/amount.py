@@ -37,12 +37,18 @@ def sets_of_hours(hours: float, roles: dict[str, str]) -> list[SetFacts]:
         roles: Set -> what it is for.
     """
     num_training = sum(role == TRAIN for role in roles.values())
-    sets = []
-    for name, role in roles.items():
-        seconds = typical_seconds(hours / num_training if role == TRAIN else ASSUMED_SHARE * hours)
-        known = {f"{name}{number}": float(each) for number, each in enumerate(seconds)}
-        sets.append(SetFacts(name, len(known), known, is_sampled=False))
-    return sets
+    return [
+        set_of_hours(name, hours / num_training if role == TRAIN else ASSUMED_SHARE * hours)
+        for name, role in roles.items()
+    ]
+
+
+def set_of_hours(name: str, hours: float, num_utts: int | None = None) -> SetFacts:
+    """A set of so many hours and utterances; where their number is not known, they are as long as LibriSpeech's."""
+    mean_seconds = 3600 * hours / num_utts if num_utts else LIBRISPEECH_MEAN_SECONDS
+    seconds = typical_seconds(hours, mean_seconds=mean_seconds)
+    known = {f"{name}{number}": float(each) for number, each in enumerate(seconds)}
+    return SetFacts(name, len(known), known, is_sampled=False)
 
 
 class Amounts:

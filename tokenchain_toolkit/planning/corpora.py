@@ -2,8 +2,10 @@
 
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+from tokenchain_toolkit.planning.corpus_contents import LIBRISPEECHES, lacking, nearby_corpus
 from tokenchain_toolkit.planning.findings import FAIL, OK, WARN, Finding
 
 EXPORTED = re.compile(r"^export ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
@@ -11,11 +13,12 @@ NUMBER = re.compile(r"[0-9.]+")
 MIRROR = "OPENSLR"  # the address of a server, where the others are folders or names on a hub
 
 
-def check_corpora(recipe: Path) -> list[Finding]:
+def check_corpora(recipe: Path, sets: Sequence[str] = ()) -> list[Finding]:
     """Every path that ``db.sh`` gives to this recipe's ``local/data.sh`` or configurations.
 
     Args:
         recipe: Folder of the recipe.
+        sets: That its ``run.sh`` names.
     """
     script = recipe / "db.sh"
     if not script.is_file():
@@ -23,7 +26,7 @@ def check_corpora(recipe: Path) -> list[Finding]:
     names = EXPORTED.findall(script.read_text(encoding="utf-8"))
     used = _text_of_users(recipe)
     values = _exported(recipe)
-    found = [_judge(recipe, name, values.get(name, "")) for name in names if re.search(rf"\b{name}\b", used)]
+    found = [_judge(recipe, name, values.get(name, ""), sets) for name in names if re.search(rf"\b{name}\b", used)]
     if not found:
         return [Finding("corpora", OK, "this recipe takes none from db.sh")]
     return found
@@ -44,8 +47,20 @@ def _exported(recipe: Path) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _judge(recipe: Path, name: str, value: str) -> Finding:
+def _judge(recipe: Path, name: str, value: str, sets: Sequence[str]) -> Finding:
     """One variable."""
+    try:
+        return _judge_value(recipe, name, value, sets)
+    except OSError as error:
+        return Finding(name, FAIL, f"{value} cannot be read ({error.strerror})", f"mend its permissions, or {name}")
+
+
+def _judge_value(recipe: Path, name: str, value: str, sets: Sequence[str]) -> Finding:
+    """One variable.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
     if name == MIRROR:
         return _judge_mirror(value)
     if not value:
@@ -55,12 +70,25 @@ def _judge(recipe: Path, name: str, value: str) -> Finding:
         return Finding(name, OK, value)
     path = recipe / Path(value).expanduser()
     if path.is_dir() and any(path.iterdir()):
-        return Finding(name, OK, str(path))
+        return _judge_contents(name, path, sets)
     if path.is_dir():
         return Finding(name, FAIL, f"{path} is empty", f"put the corpus there, or mend {name} in db.sh")
     if value.startswith(("/", ".", "~")):
         return Finding(name, FAIL, f"{path} is no folder", f"mend {name} in db.sh or in the environment")
     return Finding(name, WARN, f"{value}, a name on a hub: fetched at first use", f"or set {name} to a folder")
+
+
+def _judge_contents(name: str, path: Path, sets: Sequence[str]) -> Finding:
+    """A folder that is there: whether it is the corpus, and holds what the sets are made of."""
+    missing = lacking(name, path, sets)
+    if not missing:
+        return Finding(name, OK, str(path))
+    found = f"{path} has no {', '.join(missing)}, which stage data reads"
+    nearby = nearby_corpus(name, path, missing, sets)
+    if nearby is not None:
+        return Finding(name, FAIL, found, f"set {name} to {nearby}")
+    others = "; or name other sets: ./run.sh --stop_stage data says which it has" if name in LIBRISPEECHES else ""
+    return Finding(name, FAIL, found, f"mend {name} in db.sh or in the environment{others}")
 
 
 def _judge_mirror(value: str) -> Finding:

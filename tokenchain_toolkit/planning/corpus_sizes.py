@@ -5,12 +5,15 @@ LJSpeech (its page) are as published; Mini LibriSpeech has five of LibriSpeech's
 the toolkit makes itself are counted: utterances by their lists, hours by the mean of those that were at hand.
 """
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 
 from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.planning.amount import typical_seconds
+from tokenchain_toolkit.planning.amount import ASSUMED_SHARE, set_of_hours, typical_seconds
+from tokenchain_toolkit.planning.sets import SetFacts
+from tokenchain_toolkit.recipe.sets import TRAIN
 
 SETS = {  # recipe -> name of a set -> hours and utterances
     "an4": {"train_nodev": (0.64, 848)},
@@ -44,6 +47,22 @@ def frames_of_sets(recipe: str, names: tuple[str, ...], *, frame_rate: float) ->
 def hours_of_sets(recipe: str, names: tuple[str, ...]) -> float:
     """Hours of these sets together; arguments and errors as of ``frames_of_sets``."""
     return sum(hours for hours, _ in _sizes(recipe, names))
+
+
+def published_sets(recipe: str, roles: Mapping[str, str]) -> list[SetFacts]:
+    """Sets as large as published in the place of those that are not there yet; none where a training set is not known.
+
+    Args:
+        recipe: Its name, that of the folder in ``egs2``.
+        roles: Set -> what it is for; a set that is not of ``SETS`` and not for training has ``ASSUMED_SHARE`` of them.
+    """
+    training = tuple(name for name, role in roles.items() if role == TRAIN)
+    try:
+        other = ASSUMED_SHARE * hours_of_sets(recipe, training)
+    except ConfigError:
+        return []
+    sizes = dict(zip(training, _sizes(recipe, training), strict=True))
+    return [set_of_hours(name, *sizes.get(name, (other, None))) for name in roles]
 
 
 def _sizes(recipe: str, names: tuple[str, ...]) -> list[tuple[float, int]]:

@@ -31,7 +31,7 @@ def diagnose(options: DoctorOptions) -> Diagnosis:
     run = _run(options, found)
     found.findings.append(describe_gpus(gpus, is_wanted=run is not None and run.wants_gpu))
     settings = _settings(run, found) if run is not None else None
-    found.findings += check_corpora(options.recipe)
+    found.findings += check_corpora(options.recipe, list(run.roles) if run is not None else ())
     if run is not None:
         look_at_sets(options, run, found)
     if run is not None and settings is not None:

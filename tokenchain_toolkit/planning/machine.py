@@ -94,7 +94,7 @@ def check_disk(folder: Path, needed: int | None) -> Finding:
     """Free disk of a folder against the bytes that the recipe is expected to write there, if they are known."""
     free = shutil.disk_usage(folder).free
     if needed is None:
-        return Finding("disk", OK, f"{free / 1e9:.1f} GB free; what is needed is known once data/ is there")
+        return Finding("disk", OK, f"{free / 1e9:.1f} GB free; what is needed comes with the estimates")
     found = f"{free / 1e9:.1f} GB free, {about_bytes(needed)} needed"
     if needed > free:
         return Finding("disk", FAIL, found, "free some, move the recipe, or keep fewer checkpoints (average_best)")

@@ -7,7 +7,7 @@ import numpy as np
 
 from tokenchain_toolkit.planning.corpus_sizes import frames_of_sets, hours_of_sets
 from tokenchain_toolkit.planning.estimates import epoch_of, frames_at_once, warmup_fault
-from tokenchain_toolkit.planning.experiments import Experiment
+from tokenchain_toolkit.planning.experiments import RUN, Experiment
 from tokenchain_toolkit.planning.probe import StepMeasure, StepProbe, measure_step
 
 NUM_GPUS = (1, 4, 8)
@@ -31,7 +31,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Placement:
-    """One run on a number of GPUs.
+    """One run where there are a number of GPUs: a training of ``run.sh`` has all of them, a run of a study has one.
 
     Attributes:
         num_gpus: How many.
@@ -150,9 +150,10 @@ def _plan(
     epoch, epochs = epoch_of(frames, config), config.training.max_epochs
     placements = []
     for count in num_gpus:
-        rate = speed.tflops * 1e12 * count * (speed.scaling if count > 1 else 1.0)
+        devices = count if experiment.part == RUN else 1
+        rate = speed.tflops * 1e12 * devices * (speed.scaling if devices > 1 else 1.0)
         hours = epoch.frames * measure.flops / rate / 3600
-        at_once = frames_at_once(config, num_devices=count)
+        at_once = frames_at_once(config, num_devices=devices)
         placements.append(
             Placement(
                 num_gpus=count,
@@ -175,6 +176,27 @@ def _plan(
         placements=placements,
         fault=warmup_fault(config, epoch.updates * epochs),
     )
+
+
+def hours_of_all(plans: Sequence[Plan], place: int) -> float:
+    """Hours of all runs: those of ``run.sh`` one after the other, those of a grid as many at once as there are GPUs.
+
+    Args:
+        plans: Of any recipes.
+        place: Which of their placements.
+    """
+    parts: dict[tuple[str, str], list[Plan]] = {}
+    for plan in plans:
+        parts.setdefault((plan.recipe, plan.part), []).append(plan)
+    total = 0.0
+    for (_, part), of_part in parts.items():
+        placements = [(plan.runs, plan.placements[place]) for plan in of_part]
+        hours = sum(runs * placement.hours for runs, placement in placements)
+        if part != RUN:
+            longest = max(placement.hours for _, placement in placements)
+            hours = max(hours / placements[0][1].num_gpus, longest)
+        total += hours
+    return total
 
 
 def _fitting_frames(measure: StepMeasure, at_once: int, gpu_bytes: float) -> int | None:

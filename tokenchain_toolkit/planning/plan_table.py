@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tokenchain_toolkit.planning.findings import about_time
-from tokenchain_toolkit.planning.paper_plan import Placement, Plan, Speed
+from tokenchain_toolkit.planning.paper_plan import Placement, Plan, Speed, hours_of_all
 from tokenchain_toolkit.planning.probe import StepMeasure
 
 
@@ -37,7 +37,7 @@ def plan_table(plans: Sequence[Plan]) -> str:
         cells += [f"{plan.updates:,}", f"{plan.flops / 1e18:.2g}"]
         rows.append((*cells, *(_placed(placement) for placement in plan.placements)))
     flops = sum(plan.runs * plan.flops for plan in plans)
-    hours = [sum(plan.runs * plan.placements[place].hours for plan in plans) for place in range(len(counts))]
+    hours = [hours_of_all(plans, place) for place in range(len(counts))]
     total = ["all runs", "", "", "", str(sum(plan.runs for plan in plans)), "", "", f"{flops / 1e18:.2g}"]
     rows.append((*total, *(_time(each) for each in hours)))
     faults = [f"{plan.recipe}, {', '.join(plan.names)}: {plan.fault}" for plan in plans if plan.fault]
@@ -58,6 +58,7 @@ def basis(speeds: Sequence[Speed], gpu_gb: float) -> str:
             "counted:  operations of matrix products, convolutions and attention of those steps, forward and backward;",
             "          an EFLOP is 10**18 of them",
             f"{rate}; {first.scaling:.0%} of it on each of several GPUs (--scaling, assumed)",
+            "studies:  a run of study.sh has one GPU, and as many run at once as there are (--num_jobs)",
             "reckoned: all else, by frames, padding and epochs; lengths as in LibriSpeech, scaled to the set's mean",
             "memory:   of a GPU that takes its share in one pass, from what was kept here; measured on a CPU it counts",
             "          matrices of attention that a GPU does not keep, and is an upper bound. Where it is above",

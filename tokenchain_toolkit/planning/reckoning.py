@@ -1,6 +1,6 @@
 """The doctor's probe, and what follows from it for each stage of a recipe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tokenchain_toolkit.models.asr import TokenASR
 from tokenchain_toolkit.models.s2a import S2AModel
 from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.planning.amount import ASSUMED_SHARE, Amounts, sets_of_hours
+from tokenchain_toolkit.planning.corpus_sizes import published_sets
 from tokenchain_toolkit.planning.decode_probe import measure_codes, measure_drawing, measure_search
 from tokenchain_toolkit.planning.diagnosis import Diagnosis, DoctorOptions
 from tokenchain_toolkit.planning.estimates import describe_stages, extraction_stage, learning_stage, training_stage
@@ -20,6 +21,7 @@ from tokenchain_toolkit.planning.generation_estimates import GenerationMeasures,
 from tokenchain_toolkit.planning.probe import StepProbe, measure_step
 from tokenchain_toolkit.planning.recipe import Settings, expected_sizes
 from tokenchain_toolkit.planning.recipe_run import RecipeRun
+from tokenchain_toolkit.planning.sets import SetFacts
 from tokenchain_toolkit.planning.text_fit import frames_per_unit_of
 from tokenchain_toolkit.planning.tokenizer_probe import has_head, measure_extraction, measure_head, measure_vocoding
 from tokenchain_toolkit.planning.trainees import Trainee, asr_trainee, chain_trainee, s2a_trainee, t2s_trainee
@@ -28,14 +30,25 @@ from tokenchain_toolkit.recipe.sets import TRAIN
 
 def reckon(options: DoctorOptions, run: RecipeRun, settings: Settings, found: Diagnosis) -> None:
     """Measure, and say what each stage takes."""
-    if not found.sets and options.hours is None:
+    sets, source = _sets(options, run, found)
+    if not sets:
         remedy = "give the hours of training speech by --hours, or run this again when the sets are there"
         found.add("estimates", WARN, "the amount of data is not known", remedy)
         return
     try:
-        _Reckoner(options, run, settings, found).reckon()
+        _Reckoner(options, run, settings, found, sets, source).reckon()
     except TokenChainError as error:
         found.add("estimates", FAIL, str(error))
+
+
+def _sets(options: DoctorOptions, run: RecipeRun, found: Diagnosis) -> tuple[Sequence[SetFacts], str]:
+    """The sets to reckon with, and in words what is assumed of them: those that are there, as told, or as published."""
+    if found.sets:
+        return found.sets, ""
+    others = f", and {ASSUMED_SHARE:.0%} as much in each other set"
+    if options.hours is not None:
+        return sets_of_hours(options.hours, run.roles), others
+    return published_sets(options.recipe.resolve().parent.name, run.roles), f" as published{others}"
 
 
 class _Reckoner:
@@ -45,11 +58,18 @@ class _Reckoner:
         DataError: Nothing is known of the lengths of the training set.
     """
 
-    def __init__(self, options: DoctorOptions, run: RecipeRun, settings: Settings, found: Diagnosis):
+    def __init__(
+        self,
+        options: DoctorOptions,
+        run: RecipeRun,
+        settings: Settings,
+        found: Diagnosis,
+        sets: Sequence[SetFacts],
+        assumed: str,
+    ):
         self.run, self.settings, self.found = run, settings, found
         names = [name for name, role in run.roles.items() if role == TRAIN]
         self.sizes = expected_sizes(settings, run.dump / names[0], frames_per_unit_of(found.ctc, names[0]))
-        sets = found.sets or sets_of_hours(options.hours or 0.0, run.roles)
         self.amounts = Amounts(run, sets, frame_rate=self.sizes.frame_rate)
         frames = self.amounts.of(*(str(run.data / name) for name in names))
         if not len(frames):
@@ -57,7 +77,6 @@ class _Reckoner:
                 f"no utterance of the training set, {', '.join(names)}, has a known duration, so nothing can be "
                 "reckoned; mend first what is said of it above"
             )
-        assumed = "" if found.sets else f", and {ASSUMED_SHARE:.0%} as much in each other set"
         self.speech = f"{self._seconds(frames) / 3600:.3g} hours of training speech ({', '.join(names)}){assumed}"
         self.device = "cuda" if run.wants_gpu and torch.cuda.is_available() else "cpu"
         codec = settings.tokenizer.codec.enabled
