@@ -344,3 +344,13 @@ def test_a_set_that_the_excerpt_lacks_stops_the_recipe_with_those_it_has(options
     done = run(recipe, *options, "--stop_stage", "data", environment=environment, LIBRISPEECH=root)
     assert done.returncode != 0 and not (recipe / "data").exists() and lacks in done.stdout
     assert "(train_clean_100, test_other) with --train_set, --valid_set and --test_sets" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"), [("hubert_l9_km1024", "tokenizer"), ("speechtokenizer", "tokenizer_speechtokenizer")]
+)
+def test_a_tag_names_its_tokenizer_if_it_has_a_configuration(tag, name, tmp_path, environment):
+    recipe = copy_of("librispeech_100", tmp_path)
+    stages = ("--stage", "learn_tokenizer", "--stop_stage", "learn_tokenizer")
+    done = run(recipe, "--dry_run", "--tag", tag, *stages, environment=environment)
+    assert f"--config conf/{name}.yaml" in done.stdout and f"--out exp/tokenizer_{tag}" in done.stdout

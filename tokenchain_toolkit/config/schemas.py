@@ -29,4 +29,6 @@ def schema_of(path: Path) -> type[Any] | None:
     """The dataclass of ``conf/<name>.yaml``; None if no stage reads a file of that name."""
     if path.stem.startswith("chain_") or path.stem == "study_chain":
         return ChainConfig
+    if path.stem.startswith("tokenizer_"):
+        return TokenizerConfig
     return StudyConfig if path.stem.startswith("study") else BY_NAME.get(path.stem)

@@ -30,7 +30,8 @@ def check_recipe(root: Path, *, num_jobs: int = 2) -> list[Findings]:
         num_jobs: Audio files read at the same time.
 
     Returns:
-        What was found, by respect; of the files alone where these do not let ``run.sh`` say what else there is.
+        What was found, by respect; of the files alone where these do not let ``run.sh`` say what else there is, and
+        nothing of the contents of sets where there is none.
     """
     layout = check_layout(root)
     if not can_be_asked(root):
@@ -42,16 +43,15 @@ def check_recipe(root: Path, *, num_jobs: int = 2) -> list[Findings]:
         return [layout]
     roles = roles_of(commands)
     sets = [read_set(root, folder, role) for folder, role in roles.items() if (root / folder).is_dir()]
-    return [
-        layout,
-        check_configurations(root, commands),
-        _check_presence(root, roles),
-        _check_data(root, sets, commands, num_jobs=num_jobs),
-        check_ids_and_paths(sets),
-        check_texts(sets, required_characters=_required_characters(root, commands)),
-        check_overlap(sets),
-        check_outputs(root, commands, roles),
-    ]
+    found = [layout, check_configurations(root, commands), _check_presence(root, roles)]
+    if sets:
+        found += [
+            _check_data(root, sets, commands, num_jobs=num_jobs),
+            check_ids_and_paths(sets),
+            check_texts(sets, required_characters=_required_characters(root, commands)),
+            check_overlap(sets),
+        ]
+    return [*found, check_outputs(root, commands, roles)]
 
 
 def _required_characters(root: Path, commands: Sequence[StageCommand]) -> str:

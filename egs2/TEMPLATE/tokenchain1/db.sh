@@ -37,3 +37,5 @@ export KERSTIN=${KERSTIN-$(excerpt kerstin_excerpt)}
 # Pretrained models, folders or hub ids, with safetensors.
 export HUBERT_BASE=${HUBERT_BASE:-facebook/hubert-base-ls960}
 export ENCODEC_24KHZ=${ENCODEC_24KHZ:-facebook/encodec_24khz}
+# The paper's tokenizer, a folder with config.json and SpeechTokenizer.pt; of --tag speechtokenizer alone.
+export SPEECHTOKENIZER=${SPEECHTOKENIZER:-models/speechtokenizer_hubert_avg}

@@ -12,7 +12,7 @@ train_set=train              # sets: names of folders in $data
 valid_set=valid
 test_sets="test"
 synth_sets=                  # test sets to synthesize too; the first of test_sets if empty
-tag=mfcc                     # tokenizer: $exp/tokenizer_<tag>, $dump/<tag>
+tag=mfcc                     # tokenizer: $exp/tokenizer_<tag>, $dump/<tag>; of conf/tokenizer_<tag>.yaml if it exists
 conf=conf                    # folder of the configurations
 data=data                    # folder of the sets, which local/data.sh writes
 dump=dump                    # folder of the tokens
@@ -65,6 +65,8 @@ all_sets=("$train_set" "$valid_set" "${test_names[@]}")
 dump=$dump/$tag
 token_list=$data/token_list/$tag
 tokenizer=$exp/tokenizer_$tag
+tokenizer_name=tokenizer
+[[ ! -f $conf/tokenizer_$tag.yaml ]] || tokenizer_name=tokenizer_$tag
 [[ -n $source || -z $source_sets$replay_sets ]] || fail "--source_sets and --replay_sets need --source"
 read -r -a source_names <<<"$source_sets"
 read -r -a replay_names <<<"$replay_sets"
@@ -115,7 +117,7 @@ recognise() {
 
 # A configuration that is missing is named now, not after hours of other stages.
 if [[ -z $source ]]; then
-    reads learn_tokenizer tokenizer
+    reads learn_tokenizer "$tokenizer_name"
     reads train_bpe bpe
     for name in train_asr train_t2s train_s2a; do
         reads "$name" "$name"
@@ -141,7 +143,7 @@ if is_stage validate; then
 fi
 
 if is_stage learn_tokenizer; then
-    adopted "$tokenizer" || call learn_tokenizer --config "$conf/tokenizer.yaml" --data "$data/$train_set" \
+    adopted "$tokenizer" || call learn_tokenizer --config "$conf/$tokenizer_name.yaml" --data "$data/$train_set" \
         --out "$tokenizer" --device "$device" "${redo[@]}"
 fi
 

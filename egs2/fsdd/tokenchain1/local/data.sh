@@ -7,7 +7,11 @@ set -euo pipefail
 
 if [[ -z $FSDD ]]; then
     FSDD=downloads/free-spoken-digit-dataset
-    [[ -d $FSDD ]] || git clone --depth 1 https://github.com/Jakobovski/free-spoken-digit-dataset "$FSDD"
+    if [[ ! -d $FSDD ]]; then    # under another name until it is whole
+        rm -rf "$FSDD.part"
+        git clone --depth 1 https://github.com/Jakobovski/free-spoken-digit-dataset "$FSDD.part"
+        mv "$FSDD.part" "$FSDD"
+    fi
 fi
 python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out "${data:-data}" --fsdd "$FSDD" \
     --speechocean "$SPEECHOCEAN762_DIGITS" --scale "$FSDD_SCALE" "$@"
