@@ -113,7 +113,8 @@ class T2SModel(nn.Module):
     def read_weights(self, weights_BLV: torch.Tensor, lengths_B: torch.Tensor) -> T2SText:
         """A text of one-hot or soft weights over the units, through which a gradient reaches them."""
         table_VD = self.embed_text.weight
-        frames_BL = weights_BLV.detach().to(self.unit_frames_V.dtype) @ self.unit_frames_V
+        with torch.autocast(weights_BLV.device.type, enabled=False):  # positions need more than bfloat16's 8 bits
+            frames_BL = weights_BLV.detach().to(self.unit_frames_V.dtype) @ self.unit_frames_V
         return T2SText(weights_BLV.to(table_VD.dtype) @ table_VD, frames_BL, lengths_B)
 
     def expected_frames(self, text: T2SText) -> torch.Tensor:
