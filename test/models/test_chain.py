@@ -61,7 +61,7 @@ def test_the_gradient_at_the_scores_is_the_straight_through_one(make_chain, make
     (found_BLV,) = torch.autograd.grad(link.t2s.loss, link.reading.logits_BLV)
 
     one_hot_BLV = torch.nn.functional.one_hot(link.reading.text_BL, found_BLV.shape[2]).float().requires_grad_()
-    loss = chain.reconstruct(one_hot_BLV @ chain.t2s.embed_text.weight, link.reading.lengths_B, batch).loss
+    loss = chain.reconstruct(chain.t2s.read_weights(one_hot_BLV, link.reading.lengths_B), batch).loss
     assert float(loss.detach()) == pytest.approx(float(link.t2s.loss.detach()), rel=1e-5)
     (upstream_BLV,) = torch.autograd.grad(loss, one_hot_BLV)
     noise_BLV = link.reading.noise_BLV if feedback == "st_gumbel" else 0.0
