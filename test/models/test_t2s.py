@@ -142,7 +142,7 @@ def test_aligned_text_stands_where_it_is_expected_to_be_said(make_t2s):
 @pytest.mark.parametrize("positions", ["order", "aligned"])
 def test_one_hot_weights_are_the_ids_that_they_stand_for(make_t2s, make_batch, positions):
     t2s, batch = make_t2s(text_positions=positions), make_batch(FRAMES, UNITS, PROMPTS)
-    t2s.learn_durations([batch.text_BL[i, :n].numpy() for i, n in enumerate(UNITS)], FRAMES)
+    t2s.unit_frames_V[:] = torch.linspace(1, 9, len(t2s.unit_frames_V))
     one_hot_BLV = torch.nn.functional.one_hot(batch.text_BL, len(t2s.unit_frames_V)).float()
     t2s.unit_frames_V += 1 / 3  # no number of few bits
     by_ids = t2s.read_ids(batch.text_BL, batch.text_lengths_B)
@@ -173,22 +173,38 @@ def test_unknown_text_positions_are_refused(make_t2s):
         make_t2s(text_positions="near")
 
 
-def test_durations_are_found_without_alignments():
+@pytest.mark.parametrize("sizes", ["all alike", "telling"])
+def test_durations_are_found_without_alignments(sizes):
     generator = np.random.default_rng(0)
     true_V = generator.uniform(2, 20, 30)
+    unit_sizes = np.full(30, 3) if sizes == "all alike" else np.round(true_V)
     texts = [generator.integers(2, 28, generator.integers(1, 12)) for _ in range(2000)]
     frames = [true_V[text_L].sum() + 6 + generator.normal(0, 2) for text_L in texts]
-    found_V, extra = learn_unit_durations(texts, frames, vocab_size=30)
+    found_V, extra = learn_unit_durations(texts, frames, unit_sizes=unit_sizes)
     assert np.abs(found_V[2:28] - true_V[2:28]).max() < 1 and extra == pytest.approx(6, abs=1)
-    # Of units that were never said nothing is known but how long units last.
-    assert found_V[[0, 1, 28, 29]] == pytest.approx(np.mean([true_V[text_L].mean() for text_L in texts]), abs=1)
+    if sizes == "telling":  # of units that were never said, their size is all that is known
+        assert np.abs(found_V - true_V).max() < 1.5
+
+
+def test_silence_is_not_taken_for_speech_where_the_number_of_units_tells_little():
+    generator = np.random.default_rng(0)
+    true_V = np.array([1.0] * 20 + [40.0] * 20)
+    # Short units make up most of a text, and long ones its length.
+    counts = zip(generator.integers(0, 40, 1000), generator.integers(1, 9, 1000), strict=True)
+    texts = [
+        np.concatenate([generator.integers(0, 20, short), generator.integers(20, 40, long)]) for short, long in counts
+    ]
+    frames = [true_V[text_L].sum() + 10 for text_L in texts]
+    found_V, extra = learn_unit_durations(texts, frames, unit_sizes=np.full(40, 2))
+    assert extra == pytest.approx(10, abs=3) and np.abs(found_V - true_V).max() < 2
 
 
 def test_no_unit_lasts_less_than_nothing_and_no_speech_less_than_a_frame(make_t2s):
     t2s = make_t2s()
-    t2s.learn_durations([np.array([2, 2, 2]), np.array([3])], [1, 40])
+    sizes = [1] * len(t2s.unit_frames_V)
+    t2s.learn_durations([np.array([2, 2, 2]), np.array([3])], [1, 40], unit_sizes=sizes)
     assert (t2s.unit_frames_V >= 0).all() and t2s.extra_frames > 0
-    t2s.learn_durations([np.full(3, 2), np.full(5, 2)], [2, 10])  # 4 frames for each unit, and 10 less
+    t2s.learn_durations([np.full(3, 2), np.full(5, 2)], [2, 10], unit_sizes=sizes)  # 4 for each unit, and 10 less
     assert t2s.extra_frames < 0
     frames_B = t2s.expected_frames(t2s.read_ids(torch.tensor([[2, 2, 2], [2, 2, 2]]), torch.tensor([3, 1])))
     assert frames_B.tolist() == pytest.approx([2, 1], abs=0.01)

@@ -91,14 +91,17 @@ class T2SModel(nn.Module):
         self.register_buffer("unit_frames_V", torch.ones(vocab_size))
         self.register_buffer("extra_frames", torch.zeros(()))
 
-    def learn_durations(self, texts: Sequence[np.ndarray], num_frames: Sequence[int] | np.ndarray) -> None:
+    def learn_durations(
+        self, texts: Sequence[np.ndarray], num_frames: Sequence[int] | np.ndarray, *, unit_sizes: Sequence[int]
+    ) -> None:
         """Learn from natural speech how long each text unit lasts.
 
         Args:
             texts: Text ids of each utterance; at least one.
             num_frames: Semantic frames of each.
+            unit_sizes: Size of each text unit, such as its characters, by which rare ones are judged.
         """
-        frames_V, extra = learn_unit_durations(texts, num_frames, vocab_size=len(self.unit_frames_V))
+        frames_V, extra = learn_unit_durations(texts, num_frames, unit_sizes=unit_sizes)
         self.unit_frames_V.copy_(torch.from_numpy(frames_V))
         self.extra_frames.fill_(extra)
 

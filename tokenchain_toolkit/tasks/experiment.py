@@ -53,7 +53,11 @@ def train_t2s(config: T2SConfig, sets: TrainingSets, *, token_list: Path, folder
     train, valid = load_sets(sets, config, text_tokenizer=text_tokenizer)
     task = T2STask(config, manifest=train.dump.manifest, vocab_size=text_tokenizer.vocab_size)
     paired, _ = split_paired(train, share=config.data.paired_share, seed=config.data.split_seed)
-    task.t2s.learn_durations([paired.texts[index] for index in paired.usable], paired.dump.lengths[paired.usable])
+    task.t2s.learn_durations(
+        [paired.texts[index] for index in paired.usable],
+        paired.dump.lengths[paired.usable],
+        unit_sizes=text_tokenizer.unit_sizes,
+    )
     data = _module(paired, valid, config)
     state = _fit(task, data, folder)
     saved = _saved(task, "t2s", config_dict(config.model), text_tokenizer)

@@ -67,6 +67,12 @@ class TextTokenizer:
         return len(self.tokens)
 
     @property
+    def unit_sizes(self) -> list[int]:
+        """Characters of each token, without the sign for a space; 0 for tokens that write nothing else."""
+        silent = (self.tokens[self.blank_id], self.tokens[self.sos_eos_id])
+        return [0 if token in silent else len(token.replace(SPACE, "")) for token in self.tokens]
+
+    @property
     def sos_eos_id(self) -> int:
         """Id of the token that starts and ends a sentence."""
         return len(self.tokens) - 1
