@@ -190,7 +190,7 @@ def test_silence_is_not_taken_for_speech_where_the_number_of_units_tells_little(
     generator = np.random.default_rng(0)
     true_V = np.array([1.0] * 20 + [40.0] * 20)
     # Short units make up most of a text, and long ones its length.
-    counts = zip(generator.integers(0, 40, 1000), generator.integers(1, 9, 1000), strict=True)
+    counts = zip(generator.integers(0, 40, 3000), generator.integers(1, 9, 3000), strict=True)
     texts = [
         np.concatenate([generator.integers(0, 20, short), generator.integers(20, 40, long)]) for short, long in counts
     ]
