@@ -39,6 +39,14 @@ def test_special_tokens_stand_where_espnet_has_them(tmp_path: Path) -> None:
     assert tokenizer.vocab_size == len(set(tokens)) == 40
 
 
+def test_the_sizes_of_a_texts_tokens_are_its_characters_without_spaces(tmp_path: Path) -> None:
+    tokenizer = train_bpe(TEXTS, tmp_path, vocab_size=40)
+    for text in TEXTS:
+        sizes = [tokenizer.unit_sizes[token] for token in tokenizer.encode(text)]
+        assert sum(sizes) == len(text.replace(" ", ""))
+    assert [tokenizer.unit_sizes[token] for token in (0, 1, 39)] == [0, 1, 0]
+
+
 def test_special_tokens_write_no_text(tmp_path: Path) -> None:
     tokenizer = train_bpe(TEXTS, tmp_path, vocab_size=40)
     ids = tokenizer.encode("the cat")

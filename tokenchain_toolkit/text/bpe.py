@@ -68,9 +68,9 @@ class TextTokenizer:
 
     @property
     def unit_sizes(self) -> list[int]:
-        """Characters of each token, without the sign for a space; 0 for tokens that write nothing else."""
-        silent = (self.tokens[self.blank_id], self.tokens[self.sos_eos_id])
-        return [0 if token in silent else len(token.replace(SPACE, "")) for token in self.tokens]
+        """Characters that each token writes, without spaces."""
+        special = {BLANK: 0, UNK: 1, SOS_EOS: 0}
+        return [special.get(token, len(token.replace(SPACE, ""))) for token in self.tokens]
 
     @property
     def sos_eos_id(self) -> int:
