@@ -65,8 +65,7 @@ all_sets=("$train_set" "$valid_set" "${test_names[@]}")
 dump=$dump/$tag
 token_list=$data/token_list/$tag
 tokenizer=$exp/tokenizer_$tag
-tokenizer_name=tokenizer
-[[ ! -f $conf/tokenizer_$tag.yaml ]] || tokenizer_name=tokenizer_$tag
+tokenizer_name=tokenizer$([[ ! -f $conf/tokenizer_$tag.yaml ]] || echo "_$tag")
 [[ -n $source || -z $source_sets$replay_sets ]] || fail "--source_sets and --replay_sets need --source"
 read -r -a source_names <<<"$source_sets"
 read -r -a replay_names <<<"$replay_sets"
@@ -76,7 +75,6 @@ for set in "${replay_names[@]}"; do
 done
 jobs=(--num_jobs "$num_jobs" --device "$device")
 few_jobs=(--num_jobs "$(share "$num_jobs")" --device "$device")    # of commands that run side by side
-
 . "$template/units.sh"
 
 own_sets=()    # those of all_sets that are made here
