@@ -6,7 +6,7 @@ import torch
 
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.models.batch import join_prompt
-from tokenchain_toolkit.models.s2a import mask_codes
+from tokenchain_toolkit.models.s2a import EMBEDDING_STD, mask_codes
 
 MASK = 7
 
@@ -172,3 +172,22 @@ def test_heads_that_start_from_codebooks_score_codes_that_are_alike_alike(make_s
         distances_KK = torch.cdist(scores_KX, scores_KX)
         assert distances_KK[0, 1] < 0.1 * distances_KK[distances_KK > 0].mean()
         assert float(s2a.heads[level].std()) == pytest.approx(before[level], rel=0.2)
+
+
+@torch.no_grad()
+def test_embeddings_that_start_from_codebooks_add_up_as_the_codec_does(make_s2a):
+    s2a = make_s2a()
+    masks_QD = s2a.embed_codes.weight.view(3, MASK + 1, -1)[:, MASK].clone()
+    generator = np.random.default_rng(0)
+    books = [size * generator.normal(size=(MASK, 5)).astype(np.float32) for size in (4, 2, 1)]
+    # Two frames of other codes that the codec rebuilds alike.
+    books = [book - book.mean(0) for book in books]
+    books[1][1] = books[1][0] + books[0][0] - books[0][1]
+    books[1] -= books[1].mean(0)
+    s2a.start_from(books)
+    codes_QXD = s2a.embed_codes.weight.view(3, MASK + 1, -1)
+    one_D, other_D, third_D = (codes_QXD[0, a] + codes_QXD[1, b] for a, b in ((0, 0), (1, 1), (2, 2)))
+    torch.testing.assert_close(one_D, other_D)
+    assert not torch.allclose(one_D, third_D, atol=0.1)
+    assert torch.equal(codes_QXD[:, MASK], masks_QD)
+    assert float(codes_QXD[0, :MASK].std()) == pytest.approx(EMBEDDING_STD, rel=0.2)

@@ -220,7 +220,7 @@ def test_s2a_trains_on_and_speaks_through_a_pretrained_codec(saved, wavs, tmp_pa
     sets = {"train_data": data, "valid_data": data, "train_dump": dump, "valid_dump": dump, "out": tmp_path / "s2a"}
     sizes = {"model.hidden_dim": 8, "model.num_layers": 1, "model.num_heads": 2, "model.feed_forward_dim": 8}
     sizes |= {"data.min_prompt_frames": 1, "data.max_prompt_frames": 5, "training.max_epochs": 1}
-    sizes |= {"model.heads": "codebooks", "model.condition_dropout": 0.1}
+    sizes |= {"model.start": "codebooks", "model.condition_dropout": 0.1}
     sizes |= {"training.accelerator": "cpu", "training.precision": "32-true", "training.batch_frames": 200}
     options = [text for name, value in sets.items() for text in (f"--{name}", str(value))]
     options += [f"{name}={value}" for name, value in sizes.items()]

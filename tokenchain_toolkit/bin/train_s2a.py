@@ -12,7 +12,7 @@ from tokenchain_toolkit.bin._training import train_stage, training_parser
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     parser = training_parser(__doc__ or "")
-    parser.add_argument("--tokenizer", type=Path, help="folder of the tokenizer, which model.heads=codebooks needs")
+    parser.add_argument("--tokenizer", type=Path, help="folder of the tokenizer, which model.start=codebooks needs")
     return run_command(run, parser, argv)
 
 

@@ -13,8 +13,8 @@ class S2AModelConfig:
     ``level_sampling`` says how training draws the quantizer to predict: ``linear`` weighs quantizer q of Q with Q - q,
     since the lower ones carry most of the sound; ``uniform`` is SoundStorm's. ``condition_dropout`` is the share of
     training utterances whose semantic tokens and prompt are hidden, which classifier-free guidance needs (Ho & Salimans
-    2022). ``heads`` says what the scores of the codes start from: ``random``, or the codec's ``codebooks``, so that
-    codes that sound alike begin with scores that are alike. ``gradient_checkpointing`` computes each layer twice
+    2022). ``start`` says what the embeddings and the scores of the codes start from: ``random``, or the codec's
+    ``codebooks``, so that codes that sound alike begin alike. ``gradient_checkpointing`` computes each layer twice
     instead of keeping what it computed.
     """
 
@@ -26,15 +26,15 @@ class S2AModelConfig:
     dropout: float = 0.1
     level_sampling: str = "linear"
     condition_dropout: float = 0.0
-    heads: str = "random"
+    start: str = "random"
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         if self.level_sampling not in ("linear", "uniform"):
             raise ConfigError(f"model.level_sampling={self.level_sampling}: choose linear or uniform")
-        if self.heads not in ("random", "codebooks"):
-            raise ConfigError(f"model.heads={self.heads}: choose random or codebooks")
+        if self.start not in ("random", "codebooks"):
+            raise ConfigError(f"model.start={self.start}: choose random or codebooks")
         check_shares(self, "dropout", "condition_dropout")
         if self.conv_kernel % 2 == 0:
             raise ConfigError(f"model.conv_kernel={self.conv_kernel} must be odd")

@@ -81,20 +81,29 @@ class S2AModel(nn.Module):
 
     @torch.no_grad()
     def start_from(self, codebooks: Sequence[np.ndarray]) -> None:
-        """Let the heads be the codec's codebooks, turned at random into the model's dimensions.
+        """Let embeddings and heads be the codec's codebooks, turned at random into the model's dimensions.
+
+        All embeddings are turned and scaled alike, so that their sum over the codes of a frame is, turned, what the
+        codec adds up to rebuild that frame; the mask stays what it was.
 
         Args:
             codebooks: Entries (K, E) of each quantizer.
         """
         assert len(codebooks) == self.num_quantizers
-        num_dims = self.heads.shape[1]
+        num_dims, device = self.heads.shape[1], self.heads.device
+        codes_QXD = self.embed_codes.weight.view(self.num_quantizers, -1, num_dims)
+        turn_ED = torch.randn(codebooks[0].shape[1], num_dims, device=device)
+        scale = None
         for level, codebook_KE in enumerate(codebooks):
             entries_KE = torch.from_numpy(codebook_KE).to(self.heads)
             entries_KE = entries_KE - entries_KE.mean(dim=0)
-            turned_KD = entries_KE @ torch.randn(entries_KE.shape[1], num_dims, device=self.heads.device)
+            turned_KD = entries_KE @ turn_ED
+            size = turned_KD.square().mean().sqrt().clamp_min(1e-8)
+            scale = size if scale is None else scale
+            codes_QXD[level, : self.codebook_size] = turned_KD / scale * EMBEDDING_STD
             # As long as the random ones on average, so that the scores begin as small.
-            scale = turned_KD.square().mean().sqrt().clamp_min(1e-8)
-            self.heads[level] = turned_KD.T / scale * num_dims**-0.5
+            other_KD = entries_KE @ torch.randn(turn_ED.shape, device=device)
+            self.heads[level] = other_KD.T / other_KD.square().mean().sqrt().clamp_min(1e-8) * num_dims**-0.5
 
     def forward(
         self,

@@ -70,18 +70,18 @@ def train_s2a(config: S2AConfig, sets: TrainingSets, *, tokenizer: Path | None, 
     Args:
         config: The experiment.
         sets: Tokens with codes.
-        tokenizer: Folder of the tokenizer, whose codebooks the heads start from if they are to.
+        tokenizer: Folder of the tokenizer, whose codebooks codes start from if they are to.
         folder: Where the model goes.
 
     Raises:
-        ConfigError: The heads are to start from codebooks, and no tokenizer is named.
+        ConfigError: Codes are to start from codebooks, and no tokenizer is named.
         TokenizerMismatchError: The tokens are another tokenizer's.
     """
     train, valid = load_sets(sets, config, with_codes=True)
     codebooks = None
-    if config.model.heads == "codebooks":
+    if config.model.start == "codebooks":
         if tokenizer is None:
-            raise ConfigError("model.heads=codebooks takes them from the codec; name its folder by --tokenizer")
+            raise ConfigError("model.start=codebooks takes them from the codec; name its folder by --tokenizer")
         loaded = load_tokenizer(tokenizer)
         check_same_tokenizer(
             loaded.manifest,

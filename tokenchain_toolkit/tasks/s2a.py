@@ -19,7 +19,7 @@ class S2ATask(BaseTask):
     Args:
         config: The experiment.
         manifest: Tokenizer of the training tokens; must have an acoustic part.
-        codebooks: Entries (K, E) of each quantizer, if the heads start from them.
+        codebooks: Entries (K, E) of each quantizer, if the codes start from them.
     """
 
     def __init__(self, config: S2AConfig, *, manifest: dict[str, Any], codebooks: Sequence[np.ndarray] | None = None):
