@@ -1,10 +1,14 @@
-"""Decoding of acoustic codes: prompts stay, levels come in order, every position is filled."""
+"""Decoding of acoustic codes: prompts stay, levels come in order, the surest frames first, every one is filled."""
+
+import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tokenchain_toolkit.config.s2a import S2ADecodingConfig
 from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.inference import s2a_decoding
 from tokenchain_toolkit.inference.s2a_decoding import decode_codes, num_passes
 from tokenchain_toolkit.models.batch import join_prompt
 
@@ -25,8 +29,8 @@ def inputs(make_batch):
 
 def decode(s2a, inputs, *, seed=0, config=CONFIG):
     semantic_BN, codes_BNQ, lengths_B, prompt_lengths_B, _ = inputs
-    generator = torch.Generator().manual_seed(seed)
-    return decode_codes(s2a, semantic_BN, codes_BNQ, lengths_B, prompt_lengths_B, config=config, generator=generator)
+    generators = [torch.Generator().manual_seed(seed + row) for row in range(len(lengths_B))]
+    return decode_codes(s2a, semantic_BN, codes_BNQ, lengths_B, prompt_lengths_B, config=config, generators=generators)
 
 
 def test_prompts_stay_and_targets_are_codes(make_s2a, inputs):
@@ -64,6 +68,71 @@ def test_a_settled_position_is_not_drawn_again(make_s2a, inputs):
     for codes_BN in calls[:4]:
         known_BN = codes_BN != MASK
         assert torch.equal(codes_BN[known_BN], found_BNQ[..., 0][known_BN])
+
+
+# At temperature 0 the drawn code is the likeliest; at 1 it often is not, and its own probability counts.
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_as_many_frames_as_the_cosine_says_stay_masked_and_they_are_the_least_sure(
+    make_s2a, inputs, monkeypatch, temperature
+):
+    s2a, calls, noises = make_s2a(), [], []
+    s2a.heads.data *= 3
+    s2a.register_forward_hook(lambda module, args, logits: calls.append((args[1][..., 0] == MASK, logits)))
+    draw = s2a_decoding._gumbel_noise
+    monkeypatch.setattr(s2a_decoding, "_gumbel_noise", lambda *args: noises.append(draw(*args)) or noises[-1])
+    decode(s2a, inputs, config=S2ADecodingConfig(first_level_steps=4, temperature=temperature))
+    lengths_B, is_target_BN = (inputs[2] - inputs[3]).tolist(), inputs[-1]
+    for step in range(3):
+        (before_BN, logits_BNK), (after_BN, _) = calls[step : step + 2]
+        of_codes_BNK, of_frames_BN = noises[2 * step : 2 * step + 2]
+        drawn_BN1 = (logits_BNK + temperature * of_codes_BNK).argmax(-1, keepdim=True)
+        sure_BN = logits_BNK.log_softmax(-1).gather(2, drawn_BN1)[..., 0]
+        sure_BN = sure_BN + temperature * (1 - (step + 1) / 4) * of_frames_BN
+        for row, length in enumerate(lengths_B):
+            left = math.floor(length * math.cos(math.pi / 2 * (step + 1) / 4))
+            assert int((after_BN & is_target_BN)[row].sum()) == left
+            settled_N = before_BN[row] & ~after_BN[row] & is_target_BN[row]
+            assert sure_BN[row][settled_N].min() > sure_BN[row][after_BN[row] & is_target_BN[row]].max()
+
+
+def test_top_k_does_not_change_which_frames_are_sure(make_s2a, inputs):
+    s2a = make_s2a()
+    s2a.heads.data *= 3
+    cold = S2ADecodingConfig(first_level_steps=4, temperature=0.0)
+    calls = []
+    s2a.register_forward_hook(lambda module, args, logits: calls.append(args[1]))
+    decode(s2a, inputs, config=cold)
+    plain = calls.copy()
+    calls.clear()
+    decode(s2a, inputs, config=replace(cold, top_k=1))
+    assert all(torch.equal(one, other) for one, other in zip(plain, calls, strict=True))
+
+
+def test_codes_are_drawn_from_the_tempered_distribution(make_s2a, make_batch, monkeypatch):
+    s2a, logits_K = make_s2a(), torch.arange(MASK) / 2
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(make_batch([8000], [1], [2]))
+    monkeypatch.setattr(s2a, "forward", lambda *args: logits_K.expand(1, 8002, MASK))
+    config = S2ADecodingConfig(first_level_steps=1, temperature=0.5)
+    found_BNQ = decode(s2a, (semantic_BN, codes_BNQ, lengths_B, torch.tensor([2]), None), config=config)
+    shares_K = torch.bincount(found_BNQ[0, 2:, 0], minlength=MASK) / 8000
+    torch.testing.assert_close(shares_K, (logits_K / 0.5).softmax(-1), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"first_level_steps": 0}, "first_level_steps=0 must be at least 1"),
+        ({"later_level_steps": 0}, "later_level_steps=0 must be at least 1"),
+        ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ({"prompt_frames": 0}, "prompt_frames=0 must be at least 1"),
+        ({"temperature": -1.0}, "temperature=-1.0 must be positive, or 0"),
+        ({"top_k": -1}, "top_k=-1 must be positive, or 0"),
+        ({"guidance": -0.5}, "guidance=-0.5 must be positive, or 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, told):
+    with pytest.raises(ConfigError, match=told):
+        S2ADecodingConfig(**settings)
 
 
 def test_the_seed_decides_unless_the_temperature_is_zero(make_s2a, inputs):

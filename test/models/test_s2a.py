@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.models import s2a as s2a_module
 from tokenchain_toolkit.models.batch import join_prompt
 from tokenchain_toolkit.models.s2a import EMBEDDING_STD, mask_codes
 
@@ -191,3 +192,51 @@ def test_embeddings_that_start_from_codebooks_add_up_as_the_codec_does(make_s2a)
     assert not torch.allclose(one_D, third_D, atol=0.1)
     assert torch.equal(codes_QXD[:, MASK], masks_QD)
     assert float(codes_QXD[0, :MASK].std()) == pytest.approx(EMBEDDING_STD, rel=0.2)
+
+
+def test_the_masked_shares_of_training_follow_the_cosine(make_s2a, make_batch):
+    s2a, batch, seen = make_s2a(), make_batch([40] * 1000, [1] * 1000, [2] * 1000), []
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    s2a.register_forward_hook(lambda module, args, logits_BNK: seen.append((args[1], args[3])))
+    with torch.no_grad():
+        s2a.compute_loss(
+            semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, generator=torch.Generator().manual_seed(0)
+        )
+    ((codes_BNQ, level_B),) = seen
+    hidden_BN = codes_BNQ.gather(2, level_B[:, None, None].expand(-1, 42, 1)).squeeze(2) == MASK
+    share_B = hidden_BN[:, 2:].float().mean(1)
+    # Of cos(pi u / 2), u uniform: the mean, and how much lies below a half.
+    assert float(share_B.mean()) == pytest.approx(2 / np.pi, abs=0.03)
+    assert float((share_B < 0.5).float().mean()) == pytest.approx(1 / 3, abs=0.05)
+
+
+@torch.no_grad()
+def test_a_code_counts_by_its_quantizer_the_scores_by_theirs_and_a_frame_by_its_place(make_s2a, monkeypatch):
+    s2a, lengths_B = make_s2a(), torch.tensor([12])
+    semantic_BN = torch.full((1, 12), 3)
+
+    def scores(*codes, level=2):
+        codes_BNQ = torch.tensor(codes).expand(1, 12, 3)
+        return s2a(semantic_BN, codes_BNQ, lengths_B, torch.tensor([level]))
+
+    assert not torch.allclose(scores(1, 4, MASK), scores(4, 1, MASK)), "which quantizer a code is of"
+    assert not torch.allclose(scores(1, 4, MASK)[0, 4], scores(1, 4, MASK)[0, 7]), "places of equal frames"
+    other = scores(1, 4, MASK, level=1)
+    s2a.heads[1] = s2a.heads[2]
+    assert not torch.allclose(scores(1, 4, MASK, level=1), other), "each quantizer has scores of its own"
+    assert not torch.allclose(scores(1, 4, MASK, level=1), scores(1, 4, MASK)), "which quantizer is asked for"
+    # Without places, attention alone does not know which frames are neighbours.
+    monkeypatch.setattr(s2a_module, "sinusoids", lambda length, dim, device: torch.zeros(length, dim))
+    order_N = torch.tensor([0, 6, 2, 3, 4, 5, 1, 7, 8, 9, 10, 11])
+    codes_BNQ = torch.randint(0, MASK, (1, 12, 3), generator=torch.Generator().manual_seed(0))
+    straight, swapped = (
+        s2a(semantic_BN, codes, lengths_B, torch.tensor([2])) for codes in (codes_BNQ, codes_BNQ[:, order_N])
+    )
+    assert not torch.allclose(straight[:, order_N], swapped, atol=1e-4)
+
+
+@torch.no_grad()
+def test_half_precision_throughout(make_s2a, make_batch):
+    s2a, batch = make_s2a().to(torch.bfloat16), make_batch([9, 5], [1, 1], [3, 2])
+    semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+    assert s2a(semantic_BN, codes_BNQ, lengths_B, torch.tensor([0, 2])).dtype == torch.bfloat16

@@ -27,9 +27,12 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.config.load import config_dict, load_config
     from tokenchain_toolkit.config.s2a import S2ADecodingConfig
     from tokenchain_toolkit.data.stamp import make_output
+    from tokenchain_toolkit.errors import ConfigError
     from tokenchain_toolkit.inference.vocoding import synthesize_dump
     from tokenchain_toolkit.tokenizers.codec import decoding_inputs
 
+    if arguments.s2a is None and (arguments.config or arguments.overrides or arguments.prompt_dump):
+        raise ConfigError("--config, its settings and --prompt_dump are for S2A; name it by --s2a, or leave them out")
     config = load_config(S2ADecodingConfig, arguments.config, arguments.overrides)
     inputs = [*decoding_inputs(arguments.tokenizer), arguments.dump / ".done"]
     inputs += [arguments.data / "utt2spk", arguments.data / "text"]

@@ -68,3 +68,12 @@ class S2ADecodingConfig:
     prompt_frames: int = 100
     batch_size: int = 32
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        for name in ("first_level_steps", "later_level_steps", "prompt_frames", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("temperature", "top_k", "guidance", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0")

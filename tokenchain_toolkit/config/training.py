@@ -78,6 +78,14 @@ class DataConfig:
     paired_share: float = 1.0
     split_seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if not 0 <= self.min_prompt_frames <= self.max_prompt_frames:
+            raise ConfigError(
+                f"data.min_prompt_frames={self.min_prompt_frames} must be from 0 to "
+                f"data.max_prompt_frames={self.max_prompt_frames}"
+            )
+
 
 @dataclass
 class CommonConfig:

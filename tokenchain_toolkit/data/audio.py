@@ -48,7 +48,13 @@ def resample(samples_T: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def write_audio(path: Path, samples_T: np.ndarray, *, sample_rate: int) -> None:
-    """Write mono 16-bit WAV; samples beyond [-1, 1] are scaled back so that nothing clips."""
+    """Write mono 16-bit WAV; what is louder than 0.99 is scaled back to it, so that nothing clips.
+
+    Raises:
+        DataError: A sample is not a finite number.
+    """
+    if not np.isfinite(samples_T).all():
+        raise DataError(f"{path}: what is to be written holds NaN or infinite samples; look at the model that made it")
     peak = float(np.abs(samples_T).max(initial=0.0))
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples_T / max(peak / 0.99, 1.0), sample_rate, subtype="PCM_16", format="WAV")

@@ -3,6 +3,7 @@
 Shapes: B utterances, N frames of prompt and target together, Q quantizers, K codes.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,21 +22,24 @@ from tokenchain_toolkit.models.straight_through import gumbel_noise
 def predict_codes(s2a: S2AModel, examples: Sequence[Example], *, config: S2ADecodingConfig) -> list[np.ndarray]:
     """Acoustic codes (T, Q) of each example by S2A, batched over examples of similar length.
 
+    An example has its randomness from the seed, its tokens and its prompt, so that it is drawn the same whatever others
+    are beside it.
+
     Args:
         s2a: In evaluation mode.
         examples: Semantic tokens with a prompt; their own codes are not looked at.
         config: Passes, temperature, batch size and seed.
     """
     device = s2a.heads.device
-    generator = torch.Generator(device=device).manual_seed(config.seed)
     order = np.argsort([len(example.semantic_T) for example in examples], kind="stable")
     found: dict[int, np.ndarray] = {}
     for start in range(0, len(order), config.batch_size):
         chosen = order[start : start + config.batch_size]
         batch = collate([examples[index] for index in chosen]).to(device)
         semantic_BN, codes_BNQ, lengths_B = join_prompt(batch)
+        generators = [_stream_of(examples[index], config.seed, device) for index in chosen]
         codes_BNQ = decode_codes(
-            s2a, semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, config=config, generator=generator
+            s2a, semantic_BN, codes_BNQ, lengths_B, batch.prompt_lengths_B, config=config, generators=generators
         )
         bounds = zip(chosen, batch.prompt_lengths_B.tolist(), lengths_B.tolist(), codes_BNQ.cpu(), strict=True)
         for index, first, last, codes_NQ in bounds:
@@ -52,7 +56,7 @@ def decode_codes(
     prompt_lengths_B: torch.Tensor,
     *,
     config: S2ADecodingConfig,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
 ) -> torch.Tensor:
     """Codes of the target frames; those of the prompt come back unchanged.
 
@@ -63,7 +67,7 @@ def decode_codes(
         lengths_B: Real frames of both together.
         prompt_lengths_B: Frames of the prompt.
         config: Passes, temperature, top-k and guidance.
-        generator: Source of randomness.
+        generators: Source of randomness of each utterance, on the model's device.
 
     Returns:
         Shape (B, N, Q).
@@ -90,15 +94,15 @@ def decode_codes(
                 logits_BNK = one.guided_scores(s2a, ~is_target_BN, guidance=config.guidance)
             else:
                 logits_BNK = one.scores(s2a)
-            logits_BNK = _likeliest(logits_BNK, config.top_k)
-            noise_BNK = gumbel_noise(logits_BNK.shape, generator=generator, device=logits_BNK.device)
-            drawn_BN = (logits_BNK + config.temperature * noise_BNK).argmax(-1)
+            noise_BNK = _gumbel_noise(generators, lengths_B, logits_BNK)
+            drawn_BN = (_likeliest(logits_BNK, config.top_k) + config.temperature * noise_BNK).argmax(-1)
             codes_BNQ[..., level] = torch.where(masked_BN, drawn_BN, codes_BNQ[..., level])
             log_probs_BN = logits_BNK.log_softmax(-1).gather(2, drawn_BN[..., None]).squeeze(2)
             # Noise on the confidence that fades with the steps keeps early choices varied (MaskGIT).
             fading = config.temperature * (1 - (step + 1) / steps)
-            noise_BN = gumbel_noise(log_probs_BN.shape, generator=generator, device=log_probs_BN.device)
-            masked_BN = _least_sure(log_probs_BN + fading * noise_BN, masked_BN, left_B)
+            masked_BN = _least_sure(
+                log_probs_BN + fading * _gumbel_noise(generators, lengths_B, log_probs_BN), masked_BN, left_B
+            )
     return codes_BNQ
 
 
@@ -133,6 +137,24 @@ class _Pass:
         ).float()
         with_BNK, without_BNK = logits_2BNK.chunk(2)
         return with_BNK + guidance * (with_BNK - without_BNK)
+
+
+def _stream_of(example: Example, seed: int, device: torch.device) -> torch.Generator:
+    """The randomness of one example."""
+    parts = (example.semantic_T, example.prompt_P, example.prompt_codes_PQ)
+    content = b"".join(np.ascontiguousarray(part, dtype=np.int64).tobytes() for part in parts)
+    return torch.Generator(device=device).manual_seed(zlib.crc32(content, seed))
+
+
+def _gumbel_noise(
+    generators: Sequence[torch.Generator], lengths_B: torch.Tensor, like_BNX: torch.Tensor
+) -> torch.Tensor:
+    """Gumbel noise of the shape of ``like``, drawn for the real frames of each row alone."""
+    noise_BNX = torch.zeros_like(like_BNX)
+    for row, (generator, length) in enumerate(zip(generators, lengths_B.tolist(), strict=True)):
+        shape = torch.Size((length, *like_BNX.shape[2:]))
+        noise_BNX[row, :length] = gumbel_noise(shape, generator=generator, device=like_BNX.device)
+    return noise_BNX
 
 
 def _likeliest(logits_BNK: torch.Tensor, top_k: int) -> torch.Tensor:

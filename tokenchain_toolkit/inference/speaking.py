@@ -19,7 +19,7 @@ from tokenchain_toolkit.inference.model_folder import load_model
 from tokenchain_toolkit.inference.speech_synthesizer import SpeechSynthesizer
 from tokenchain_toolkit.inference.spoken_inputs import Row, speaker_names
 from tokenchain_toolkit.inference.text_to_speech import TextToSpeech
-from tokenchain_toolkit.inference.vocoding import PROMPTS, join_tables, write_wavs
+from tokenchain_toolkit.inference.vocoding import PROMPTS, join_tables, wav_name, write_wavs
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms
 
 LOG = logging.getLogger(__name__)
@@ -191,14 +191,15 @@ def _run(  # noqa: PLR0913
     workers: Workers,
     device: str,
 ) -> list[list[str]]:
-    """Call a function for shards of rows and write the table of prompts; returns the names of each output's files."""
+    """Call a function for shards of rows and write the table of prompts; returns the names of each table's files."""
     size = shard_size(len(rows))
     shared = {"tokenizer": str(parts.tokenizer), "s2a": str(parts.s2a), "out": str(out), "device": device, **settings}
     shards = []
     for start in range(0, len(rows), size):
         name = f"{start // size:05d}"
         own = {"rows": rows[start : start + size], "name": name, "num_threads": threads_per_job(workers)}
-        shards.append(Shard(name, {**shared, **own}, tuple(output.format(name) for output in outputs)))
+        files = [*(output.format(name) for output in outputs), *(wav_name(utt_id) for utt_id, *_ in own["rows"])]
+        shards.append(Shard(name, {**shared, **own}, tuple(files)))
     run_shards(function, shards, folder=out, workers=workers)
     write_table(out / PROMPTS, {utt_id: prompt for utt_id, _, prompt in rows})
-    return [list(names) for names in zip(*(shard.outputs for shard in shards), strict=True)]
+    return [list(names) for names in zip(*(shard.outputs[: len(outputs)] for shard in shards), strict=True)]

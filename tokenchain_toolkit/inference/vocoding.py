@@ -15,13 +15,13 @@ from tokenchain_toolkit.config.s2a import S2ADecodingConfig
 from tokenchain_toolkit.config.training import DataConfig
 from tokenchain_toolkit.data.audio import write_audio
 from tokenchain_toolkit.data.corpus import load_corpus
-from tokenchain_toolkit.data.dataset import Example, TokenDataset
+from tokenchain_toolkit.data.dataset import Example, TokenCorpus, TokenDataset
 from tokenchain_toolkit.data.frame_rates import FrameRates
 from tokenchain_toolkit.data.kaldi import read_data_dir, read_table, write_data_dir, write_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
 from tokenchain_toolkit.data.token_dump import TokenDump, read_dump
-from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.files import read_json, write_json
 from tokenchain_toolkit.inference.s2a_decoding import num_passes
 from tokenchain_toolkit.inference.speech_synthesizer import SpeechSynthesizer, unknown_codes
@@ -64,17 +64,24 @@ def synthesize_dump(  # noqa: PLR0913
         device: Torch device of S2A.
 
     Raises:
-        DataError: ``s2a`` is given and ``prompt_dump`` is not.
+        ConfigError: ``max_utts`` is below 1.
+        DataError: ``s2a`` is given and ``prompt_dump`` is not, or that lacks an utterance or has no other one to prompt
+            with.
         TokenizerMismatchError: The tokens, the model and the tokenizer do not fit together.
     """
     if s2a is not None and prompt_dump is None:
         raise DataError("S2A needs acoustic prompts: name a dump with acoustic codes by --prompt_dump")
+    if max_utts is not None and max_utts < 1:
+        raise ConfigError(f"--max_utts {max_utts} must be at least 1; leave it out for all utterances")
     _check_tokenizers(tokenizer, dump, s2a, prompt_dump)
-    wanted = _spread_over(read_dump(dump).utt_ids, max_utts)
+    utt_ids = read_dump(dump).utt_ids
+    wanted = _spread_over(utt_ids, max_utts)
+    if prompt_dump is not None:
+        _check_prompts([utt_ids[index] for index in wanted], prompt_dump)
     common: dict[str, Any] = {"tokenizer": str(tokenizer), "dump": str(dump), "data": str(data), "out": str(out)}
     common |= {"s2a": str(s2a) if s2a else None, "prompt_dump": str(prompt_dump) if prompt_dump else None}
     common |= {"config": config_dict(config), "num_threads": threads_per_job(workers), "device": device}
-    shards = _shards(wanted, common)
+    shards = _shards(utt_ids, wanted, common)
     run_shards(synthesize_shard, shards, folder=out, workers=workers)
     wavs = join_tables(out, [shard.outputs[0] for shard in shards])
     table = read_data_dir(data)
@@ -107,14 +114,16 @@ def _write_speed(out: Path, shards: list[dict[str, Any]], *, passes: int | None)
     )
 
 
-def _shards(wanted: list[int], common: dict[str, Any]) -> list[Shard]:
+def _shards(utt_ids: list[str], wanted: list[int], common: dict[str, Any]) -> list[Shard]:
     """The utterances in pieces for jobs, each with the arguments that all have in common."""
     size = shard_size(len(wanted))
     shards = []
     for start in range(0, len(wanted), size):
         name = f"{start // size:05d}"
+        indices = wanted[start : start + size]
         outputs = (f"wav.{name}.scp", f"speed.{name}.json", *([f"{PROMPTS}.{name}"] if common["s2a"] else []))
-        arguments = {**common, "indices": wanted[start : start + size], "name": name}
+        outputs += tuple(wav_name(utt_ids[index]) for index in indices)
+        arguments = {**common, "indices": indices, "name": name}
         shards.append(Shard(name=name, arguments=arguments, outputs=outputs))
     return shards
 
@@ -156,6 +165,11 @@ def synthesize_shard(  # noqa: PLR0913
     write_json(Path(out) / f"speed.{name}.json", facts)
 
 
+def wav_name(utt_id: str) -> str:
+    """Where the audio of an utterance lies in the output folder."""
+    return f"wav/{utt_id}.wav"
+
+
 def write_wavs(out: Path, name: str, samples: Mapping[str, np.ndarray], *, sample_rate: int) -> None:
     """Write ``out/wav/<utt_id>.wav`` and the table of them.
 
@@ -167,7 +181,7 @@ def write_wavs(out: Path, name: str, samples: Mapping[str, np.ndarray], *, sampl
     """
     rows = {}
     for utt_id, samples_N in samples.items():
-        path = (out / "wav" / f"{utt_id}.wav").absolute()
+        path = (out / wav_name(utt_id)).absolute()
         write_audio(path, samples_N, sample_rate=sample_rate)
         rows[utt_id] = str(path)
     write_table(out / name, rows)
@@ -192,20 +206,46 @@ def _spread_over(utt_ids: list[str], max_utts: int | None) -> list[int]:
 def _prompted(
     tokens: TokenDump, indices: list[int], prompt_dump: Path, data: Path, config: S2ADecodingConfig
 ) -> list[Example]:
-    """The utterances to synthesize, each with a prompt from another utterance of its speaker."""
+    """The utterances to synthesize, each with a prompt from another utterance: of its speaker, if that has another."""
     corpus = load_corpus(prompt_dump, data, with_codes=True)
     lengths = DataConfig(min_prompt_frames=config.prompt_frames, max_prompt_frames=config.prompt_frames)
     prompts = TokenDataset(corpus, lengths, seed=config.seed, epoch=0)
     rates = FrameRates.of(corpus.dump.manifest)
-    place = {utt_id: position for position, utt_id in enumerate(corpus.dump.utt_ids)}
+    place = {corpus.dump.utt_ids[index]: position for position, index in enumerate(corpus.usable)}
     examples = []
     for index in indices:
         semantic_T = tokens.semantic_of(index)
         semantic_T = rates.align(semantic_T, rates.acoustic_frames(len(semantic_T)))
         example = prompts[place[tokens.utt_ids[index]]]
+        if example.prompt_id == example.utt_id:  # alone of its speaker: its own frames would be the answer
+            example = _prompted_by(corpus, (place[example.utt_id] + 1) % len(prompts), example, config.prompt_frames)
         codes_TQ = unknown_codes(len(semantic_T), corpus.dump.codes_of(0).shape[1])
         examples.append(replace(example, semantic_T=semantic_T, codes_TQ=codes_TQ))
     return examples
+
+
+def _prompted_by(corpus: TokenCorpus, position: int, example: Example, num_frames: int) -> Example:
+    """The example with the middle of another utterance as its prompt, that at a position among the usable ones."""
+    index = int(corpus.usable[position])
+    codes_PQ = corpus.dump.codes_of(index)
+    start = max(len(codes_PQ) - num_frames, 0) // 2
+    crop = slice(start, start + num_frames)
+    return replace(
+        example,
+        prompt_P=corpus.dump.semantic_of(index)[crop],
+        prompt_codes_PQ=codes_PQ[crop],
+        prompt_id=corpus.dump.utt_ids[index],
+    )
+
+
+def _check_prompts(utt_ids: list[str], prompt_dump: Path) -> None:
+    """Refuse a dump that has no other utterance to prompt with, or lacks one of these, whose speakers it tells."""
+    there = read_dump(prompt_dump).utt_ids
+    missing = sorted({*utt_ids} - {*there})
+    if missing:
+        raise DataError(f"{prompt_dump} lacks {missing[0]} ({len(missing)} in all); --prompt_dump takes the same set")
+    if len(there) < 2:
+        raise DataError(f"{prompt_dump} holds one utterance alone, so that there is no other one for its prompt")
 
 
 def _check_tokenizers(tokenizer: Path, dump: Path, s2a: Path | None, prompt_dump: Path | None) -> None:

@@ -121,7 +121,7 @@ class S2AModel(nn.Module):
             codes_BNQ: Codes known so far; ``mask_id`` elsewhere.
             lengths_B: Real frames; what lies beyond them has no influence.
             level_B: Quantizer to predict in each utterance.
-            hidden_B: True where the semantic tokens shall not be looked at; the prompt's codes then are masked, too.
+            hidden_B: True where the semantic tokens shall not be looked at; the caller masks the prompt's codes there.
 
         Returns:
             Logits, shape (B, N, K).
@@ -136,7 +136,7 @@ class S2AModel(nn.Module):
         states_BND = states_BND + self.embed_codes(codes_BNQ + offsets_Q).sum(2)
         states_BND = (states_BND + self.embed_level(level_B)[:, None]) * is_real_BN[..., None]
         states_BND = states_BND + F.gelu(self.convolution(states_BND.transpose(1, 2)).transpose(1, 2))
-        states_BND = states_BND + sinusoids(states_BND.shape[1], states_BND.shape[2], states_BND.device)
+        states_BND = states_BND + sinusoids(*states_BND.shape[1:], states_BND.device).to(states_BND.dtype)
         return torch.bmm(self._transform(states_BND, ~is_real_BN), self.heads[level_B])
 
     def _transform(self, states_BND: torch.Tensor, is_padding_BN: torch.Tensor) -> torch.Tensor:
