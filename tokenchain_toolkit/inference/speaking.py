@@ -197,8 +197,9 @@ def _run(  # noqa: PLR0913
     shards = []
     for start in range(0, len(rows), size):
         name = f"{start // size:05d}"
-        own = {"rows": rows[start : start + size], "name": name, "num_threads": threads_per_job(workers)}
-        files = [*(output.format(name) for output in outputs), *(wav_name(utt_id) for utt_id, *_ in own["rows"])]
+        some = rows[start : start + size]
+        own = {"rows": some, "name": name, "num_threads": threads_per_job(workers)}
+        files = [*(output.format(name) for output in outputs), *(wav_name(utt_id) for utt_id, *_ in some)]
         shards.append(Shard(name, {**shared, **own}, tuple(files)))
     run_shards(function, shards, folder=out, workers=workers)
     write_table(out / PROMPTS, {utt_id: prompt for utt_id, _, prompt in rows})

@@ -135,8 +135,9 @@ class S2AModel(nn.Module):
             states_BND = torch.where(hidden_B[:, None, None], self.no_semantic_D, states_BND)
         states_BND = states_BND + self.embed_codes(codes_BNQ + offsets_Q).sum(2)
         states_BND = (states_BND + self.embed_level(level_B)[:, None]) * is_real_BN[..., None]
+        _, length, dim = states_BND.shape
         states_BND = states_BND + F.gelu(self.convolution(states_BND.transpose(1, 2)).transpose(1, 2))
-        states_BND = states_BND + sinusoids(*states_BND.shape[1:], states_BND.device).to(states_BND.dtype)
+        states_BND = states_BND + sinusoids(length, dim, states_BND.device).to(states_BND.dtype)
         return torch.bmm(self._transform(states_BND, ~is_real_BN), self.heads[level_B])
 
     def _transform(self, states_BND: torch.Tensor, is_padding_BN: torch.Tensor) -> torch.Tensor:
