@@ -13,6 +13,7 @@ from tokenchain_toolkit.data.kaldi import read_data_dir, read_table
 from tokenchain_toolkit.data.shards import Workers
 from tokenchain_toolkit.data.token_dump import read_dump
 from tokenchain_toolkit.errors import TokenizerMismatchError
+from tokenchain_toolkit.files import sha256_of
 from tokenchain_toolkit.inference.generation import generate_dump
 from tokenchain_toolkit.inference.recognition import recognise_dump
 from tokenchain_toolkit.inference.s2a_decoding import predict_codes
@@ -32,6 +33,8 @@ def test_speech_generated_from_text_is_recognised_as_that_text(recipe, trained_a
     assert sorted(spoken.utt_ids) == sorted(texts) and spoken.manifest["acoustic"] is None
     assert json.loads((tmp_path / "spoken" / "unfinished.json").read_text()) == []
     assert recognise(trained_asr, tmp_path / "spoken", tmp_path / "text") == texts
+    who = json.loads((tmp_path / "text" / "recogniser.json").read_text())
+    assert who["model"] == str(trained_asr) and who["weights_sha256"] == sha256_of(trained_asr / "model.safetensors")
 
 
 def test_speech_cut_at_the_cap_is_listed(recipe, trained_t2s, tmp_path):

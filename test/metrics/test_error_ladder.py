@@ -9,6 +9,7 @@ import soundfile
 
 from tokenchain_toolkit.bin import error_ladder as command
 from tokenchain_toolkit.data.kaldi import read_table, write_data_dir, write_table
+from tokenchain_toolkit.data.manifest import write_manifest
 from tokenchain_toolkit.metrics import error_ladder
 from tokenchain_toolkit.metrics.measurement import Measurement
 from tokenchain_toolkit.metrics.recognisers import TEXT_NORMALISERS
@@ -27,7 +28,7 @@ SPOKEN = ("a-0", "a-2", "b-1", "b-3")
 
 
 @pytest.fixture
-def exp(tmp_path, voice):
+def exp(tmp_path, voice, manifest):
     """Eight natural utterances of two speakers, which the codec has passed on; four of them by S2A and two chains."""
     natural, speakers = {}, {}
     for index in range(8):
@@ -46,6 +47,7 @@ def exp(tmp_path, voice):
         if name != "asr":
             write_table(folder / "synth_test" / "wav.scp", spoken)
     (tmp_path / "exp" / "asr" / "model.safetensors").write_bytes(b"weights")
+    write_manifest(tmp_path / "exp" / "asr" / "manifest.json", manifest)
     prompts = {"a-0": "a-1", "a-2": "a-2", "b-1": "b-0", "b-3": "b-0"}
     write_table(tmp_path / "exp" / "s2a" / "synth_test" / "prompts", prompts)
     return tmp_path / "exp"

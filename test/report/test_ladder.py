@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tokenchain_toolkit.bin import report
+from tokenchain_toolkit.bin import report, score
+from tokenchain_toolkit.data.kaldi import read_table, write_table
 from tokenchain_toolkit.files import write_json
 from tokenchain_toolkit.report.ladder import read_ladders
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
@@ -64,6 +65,13 @@ def with_ladder(recipe):
     write_json(folder / "t2s_read/retries.json", {"drawn_again": 5, "bad_utts": bad})
     settings = {"model": "whisper", "sample_rate": 16000, "normaliser": "words"}
     measures = {"measures": {"resemblyzer_wer": {"settings": settings}}}
+    scores = folder / "t2s_decode_read"
+    recogniser = {"model": "exp/asr", "weights_sha256": "89abcdef" * 8, "sample_rate": 16000, "normaliser": "none"}
+    write_json(scores / "recogniser.json", recogniser)
+    write_table(scores / "text", read_table(recipe / "data/read/text"))
+    options = ["--hyp", scores / "text", "--ref", recipe / "data/read/text", "--set", "read", "--model", "chain"]
+    options += ["--experiment", "chain_st_argmax", "--metric_name", "t2s_wer", "--out", scores / "score.json"]
+    assert score.main([str(word) for word in options]) == 0
     write_json(recipe / "exp/s2a/measures_read/measures.json", measures)
     return recipe
 
@@ -84,6 +92,7 @@ def test_every_rung_and_what_it_costs_stand_in_the_tables(with_ladder):
     assert "+30.0 [+25.0, +35.0], worse" in costs and "-0.30 [-0.35, -0.25], worse" in costs
     assert costs.count("worse") == 2 and "+30.0 [+25.0, +35.0], better" in costs and "no difference seen" in costs
     assert "- WER: model of wer (weights sha256 01234567…)." in markdown
+    assert "- T2S-WER: exp/asr (normaliser none, sample rate 16000, weights sha256 89abcdef…)" in markdown
     assert "- Resemblyzer-WER: whisper (normaliser words, sample rate 16000)" in markdown
     assert "- DNSMOS: without 1 utterances" in markdown and "the first is u3 (codec: it is silent)." in markdown
     assert "| read | chain_st_argmax | 12 | 25.0 [0.0, 50.0] |" in markdown and "| 5 | 7 | 2 |" in markdown

@@ -11,15 +11,17 @@ from tokenchain_toolkit.data.kaldi import read_table, write_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
 from tokenchain_toolkit.data.token_dump import read_dump
+from tokenchain_toolkit.files import write_json
 from tokenchain_toolkit.inference.asr_beam_search import BeamSearch
 from tokenchain_toolkit.inference.model_folder import load_model
+from tokenchain_toolkit.metrics.token_recogniser import RECOGNISER, describe_recogniser
 from tokenchain_toolkit.models.asr import TokenASR
 
 
 def recognise_dump(
     model: Path, dump: Path, out: Path, *, config: ASRDecodingConfig, workers: Workers, device: str
 ) -> None:
-    """Write ``out/text``, one line for each utterance of the dump.
+    """Write ``out/text``, one line for each utterance of the dump, and ``out/recogniser.json``, what read them.
 
     Args:
         model: ASR model folder.
@@ -51,6 +53,7 @@ def recognise_dump(
     rows: dict[str, str] = {}
     for shard in shards:
         rows |= read_table(out / shard.outputs[0])
+    write_json(out / RECOGNISER, describe_recogniser(model))
     write_table(out / "text", rows)
 
 

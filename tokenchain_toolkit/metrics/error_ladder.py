@@ -11,7 +11,7 @@ from typing import Any
 
 from tokenchain_toolkit.data.kaldi import DataDir, read_data_dir, read_table
 from tokenchain_toolkit.errors import MissingDependencyError
-from tokenchain_toolkit.files import sha256_of, write_json
+from tokenchain_toolkit.files import write_json
 from tokenchain_toolkit.metrics.error_rate import word_error_rate
 from tokenchain_toolkit.metrics.ladder_rungs import CODEC, LADDER, NATURAL, S2A, WER, Rung, same_utterances, texts_of
 from tokenchain_toolkit.metrics.measured_audio import Speech, check_audio
@@ -21,6 +21,7 @@ from tokenchain_toolkit.metrics.recognised_words import check_transcripts, measu
 from tokenchain_toolkit.metrics.recognisers import load_recogniser
 from tokenchain_toolkit.metrics.speaker_similarity import VoicePrints, load_encoder, measure_similarity
 from tokenchain_toolkit.metrics.speech_measures import how_to_install, missing_packages
+from tokenchain_toolkit.metrics.token_recogniser import describe_recogniser
 from tokenchain_toolkit.metrics.voices import Voices, choose_voices
 
 LOG = logging.getLogger(__name__)
@@ -125,8 +126,7 @@ def format_ladder(ladder: Mapping[str, Any]) -> str:
 
 def _words(asr: Path, natural: DataDir, texts: Mapping[str, str]) -> Measurement:
     """Word errors of the recipe's ASR."""
-    weights = sha256_of(asr / "model.safetensors")
-    found = Measurement(WER, {"model": str(asr), "weights_sha256": weights, "normaliser": "none"})
+    found = Measurement(WER, describe_recogniser(asr))
     references = {utt_id: natural.texts[utt_id] for utt_id in texts}
     for utt_id, counts in word_error_rate(references, texts, num_bootstrap=1).per_utterance.items():
         found.add(utt_id, counts.errors, counts.num_reference_units)

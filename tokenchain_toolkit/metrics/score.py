@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenchain_toolkit.data.kaldi import read_table
+from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import worst_utterances, write_alignments
 from tokenchain_toolkit.metrics.error_rate import (
     ErrorRate,
@@ -13,6 +14,7 @@ from tokenchain_toolkit.metrics.error_rate import (
     word_error_rate,
 )
 from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, write_score_rows
+from tokenchain_toolkit.metrics.token_recogniser import RECOGNISER
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,9 @@ def score(request: ScoreRequest) -> list[ScoreRow]:
             rows.extend(_change_rows(request, metric, path, measure(references, table), result))
     words = word_error_rate(references, hypotheses, num_bootstrap=1)
     write_alignments(request.output.parent, worst_utterances(references, hypotheses, words.per_utterance))
+    recogniser = request.hypothesis.parent / RECOGNISER
+    if recogniser.is_file():
+        rows = [replace(row, recogniser=read_json(recogniser)) for row in rows]
     write_score_rows(request.output, rows)
     return rows
 

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json, write_json
 
 CHANGE_SUFFIX = "_change"
+OPTIONAL = {"baseline", "recogniser"}
 
 
 @dataclass(frozen=True)
 class ScoreRow:
     """One figure of one experiment on one set; error rates and changes are fractions.
 
-    A metric that ends in ``_change`` is relative to the experiment named in ``baseline``.
+    A metric that ends in ``_change`` is relative to the experiment named in ``baseline``. ``recogniser`` tells who read
+    the words of an error rate, where that is known.
     """
 
     experiment: str
@@ -29,6 +32,7 @@ class ScoreRow:
     command: str
     commit: str
     baseline: str | None = None
+    recogniser: dict[str, Any] | None = None
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:
@@ -51,7 +55,7 @@ def read_score_rows(path: Path) -> list[ScoreRow]:
     known = {field.name for field in fields(ScoreRow)}
     rows = []
     for number, value in enumerate(values if isinstance(values, list) else [values]):
-        odd = sorted(known - {"baseline"} - set(value)) + sorted(set(value) - known)
+        odd = sorted(known - OPTIONAL - set(value)) + sorted(set(value) - known)
         if odd:
             raise DataError(
                 f"{path}: row {number}: fields {', '.join(odd)} are missing or unknown; score the set again"

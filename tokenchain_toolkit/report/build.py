@@ -69,7 +69,7 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
         "commands": unique(row.command for row in rows),
         "commits": unique(row.commit for row in rows),
         "speeds": read_speeds(inputs.exp),
-        "measures": read_measures(inputs.exp),
+        "measures": read_measures(inputs.exp, rows),
         "stage_times": read_stage_times(inputs),
         "skipped": read_skipped(inputs),
     }

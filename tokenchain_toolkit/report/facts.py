@@ -1,7 +1,7 @@
 """Facts beside the scores: stage times, skipped utterances, tokenizers and the worst alignments."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tokenchain_toolkit.data.kaldi import read_rows
 from tokenchain_toolkit.data.stamp import DONE
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import AlignedUtterance, read_alignments
-from tokenchain_toolkit.metrics.score_rows import read_score_rows
+from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_score_rows
 from tokenchain_toolkit.report.results import metric_name
 from tokenchain_toolkit.report.settings import ReportInputs
 
@@ -67,9 +67,16 @@ def read_speeds(exp: Path) -> list[SynthesisSpeed]:
     return found
 
 
-def read_measures(exp: Path) -> dict[str, str]:
-    """Model and settings, as ``described``, -> metrics that are measured so, of every ``measures.json``."""
+def read_measures(exp: Path, rows: Sequence[ScoreRow]) -> dict[str, str]:
+    """Model and settings, as ``described``, -> metrics that are measured so.
+
+    They are those of every ``measures.json``, and of the word error rates of speech that was made; in other error rates
+    the experiment in whose column they stand has read.
+    """
     found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.recogniser and row.metric not in ("wer", "cer") and not row.metric.endswith(CHANGE_SUFFIX):
+            found.setdefault(described(row.recogniser), []).append(metric_name(row.metric))
     for path in sorted(exp.rglob("measures.json")):
         for metric, measure in read_json(path)["measures"].items():
             found.setdefault(described(measure["settings"]), []).append(metric_name(metric))
