@@ -179,6 +179,9 @@ def test_tokens_take_two_bytes_each():
     extract = extraction_stage(TokenizerConfig(), EXTRACTION, seconds=2e6, sizes=AMOUNT["sizes"])
     assert (learn.stage, learn.seconds, learn.disk_bytes) == ("learn_tokenizer", 500_000 / 50 / 100, 0)
     assert (extract.stage, extract.seconds) == ("extract_tokens", 2e4) and extract.disk_bytes == 2e6 * 50 * 9 * 2
+    faster = TokenSizes(num_quantizers=8, acoustic_rate=75.0)
+    extract = extraction_stage(TokenizerConfig(), EXTRACTION, seconds=2e6, sizes=faster)
+    assert extract.disk_bytes == 2e6 * (50 + 8 * 75) * 2
 
 
 def test_the_head_takes_its_updates_and_its_weights():

@@ -66,6 +66,16 @@ def test_more_gpus_take_less_time_by_their_scaling(plans):
     assert large[0].flops / small[0].flops == pytest.approx(960.9 / 100.6, rel=0.02)
 
 
+def test_s2a_is_planned_at_the_rate_of_its_codes(paper):
+    """EnCodec has 75 frames a second, HuBERT 50."""
+    (s2a,) = (each for each in paper if each.kind == "s2a" and each.recipe == "librispeech_100")
+    assert (s2a.sizes.frame_rate, s2a.sizes.acoustic_rate, s2a.sizes.num_quantizers) == (50.0, 75.0, 8)
+    same = replace(s2a.config, data=replace(s2a.config.data, max_prompt_frames=0))
+    (at_75, at_50) = plan([replace(s2a, config=same), replace(s2a, config=same, kind="t2s")])
+    assert at_75.flops / at_50.flops == pytest.approx(1.5, rel=0.02)
+    assert at_75.updates / at_50.updates == pytest.approx(1.5, rel=0.02)
+
+
 def test_the_adaptation_is_planned_as_the_recipe_runs_it(plans):
     """Chains alone, with replay, by the recipe's own configuration; TED-LIUM trains no ASR, T2S or S2A."""
     run = chosen(plans, recipe="tedlium2", part="run.sh")

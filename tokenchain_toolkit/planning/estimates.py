@@ -97,8 +97,8 @@ def extraction_stage(
     config: TokenizerConfig, measure: ExtractionMeasure, *, seconds: float, sizes: TokenSizes
 ) -> StageEstimate:
     """Extracting the tokens of so many seconds of audio, in one process."""
-    columns = 1 + (sizes.num_quantizers if config.codec.enabled else 0)
-    disk = dump_bytes(seconds * sizes.frame_rate, columns)
+    tokens_a_second = sizes.frame_rate + (sizes.num_quantizers * sizes.acoustic_rate if config.codec.enabled else 0)
+    disk = dump_bytes(seconds * tokens_a_second)
     return StageEstimate("extract_tokens", seconds / measure.speed, disk, 0, _speed(measure))
 
 
@@ -106,9 +106,9 @@ def _speed(measure: ExtractionMeasure) -> str:
     return f"{measure.what}, {about(measure.speed, 'seconds of audio a second')}, one process"
 
 
-def dump_bytes(frames: float, columns: int = 1) -> int:
-    """Bytes of the tokens of so many frames, with so many of each."""
-    return round(frames * columns * TOKEN_BYTES)
+def dump_bytes(tokens: float) -> int:
+    """Bytes of so many tokens."""
+    return round(tokens * TOKEN_BYTES)
 
 
 def training_stage(
@@ -124,7 +124,7 @@ def training_stage(
     Args:
         measure: Of its steps.
         config: Of the experiment.
-        train_frames: Semantic frames of every training utterance.
+        train_frames: Frames of every training utterance, semantic ones or, for S2A, those of the codes.
         valid_frames: Those of every validation utterance.
         drawing: Seconds that T2S takes to draw a frame, for text alone.
     """
@@ -153,7 +153,7 @@ def epoch_of(frames: np.ndarray, config: CommonConfig, *, is_training: bool = Tr
     """One pass over a set.
 
     Args:
-        frames: Semantic frames of every utterance.
+        frames: Frames of every utterance.
         config: Of the experiment.
         is_training: Whether only the paired share is used, with speech and text alone beside it.
     """

@@ -208,5 +208,7 @@ def _fitting_frames(measure: StepMeasure, at_once: int, gpu_bytes: float) -> int
 
 
 def _frames(experiment: Experiment) -> np.ndarray:
-    """Semantic frames of every training utterance."""
-    return frames_of_sets(experiment.recipe, experiment.train_sets, frame_rate=experiment.sizes.frame_rate)
+    """Frames of every training utterance: semantic ones, for S2A those of the codes."""
+    sizes = experiment.sizes
+    frame_rate = sizes.acoustic_rate if experiment.kind == "s2a" else sizes.frame_rate
+    return frames_of_sets(experiment.recipe, experiment.train_sets, frame_rate=frame_rate)

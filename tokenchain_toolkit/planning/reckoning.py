@@ -95,7 +95,9 @@ class _Reckoner:
         decodings = {each.name: each for each in found.decodings}
         measures = GenerationMeasures(found.extraction, found.vocoding, decodings)
         found.stages += generation_stages(self.run.commands, self.amounts, measures)
-        frames = f"{self.sizes.frame_rate:g} frames are a second of speech"
+        sizes = self.sizes
+        frames = f"{sizes.frame_rate:g} frames are a second of speech"
+        frames += f", {sizes.acoustic_rate:g} for S2A" if sizes.acoustic_rate != sizes.frame_rate else ""
         where = "on one device of this machine, extrapolated from the probe"
         found.add("estimates", OK, f"for {self.speech}, {where}; {frames}")
         found.findings += describe_stages(found.stages)
@@ -135,8 +137,8 @@ class _Reckoner:
         command = next((each for each in self.run.trainings if Path(each.one("out") or "").name == trainee.name), None)
         if command is None:
             return
-        train = self.amounts.of(*command.options["train_dump"])
-        valid = self.amounts.of(*command.options.get("valid_dump", ()))
+        train = self._frames_of(trainee, *command.options["train_dump"])
+        valid = self._frames_of(trainee, *command.options.get("valid_dump", ()))
         probe = StepProbe(trainee, train, self.sizes, input_layer=self.settings.asr.model.input_layer)
         self.found.steps.append(measure_step(probe, seconds=self.share))
         drawing = next((each.seconds_per_frame for each in self.found.decodings if each.name == "t2s"), 0.0)
@@ -150,7 +152,7 @@ class _Reckoner:
         """Search, drawing or S2A by a model; the halves of a chain decode as ASR and T2S do."""
         settings, module = self.settings, trainee.module
         decoded = [each.one("dump") for each in self.run.named("decode_asr")]
-        lengths = self.amounts.of(*decoded, *self.run.trainings[0].options["train_dump"])
+        lengths = self._frames_of(trainee, *decoded, *self.run.trainings[0].options["train_dump"])
         common: dict[str, Any] = {"device": self.device, "seconds": self.share}
         try:
             if isinstance(module, TokenASR):
@@ -165,6 +167,13 @@ class _Reckoner:
             self.found.add(f"decoding by {trainee.name}", FAIL, str(error))
             return
         self.found.decodings.append(measure)
+
+    def _frames_of(self, trainee: Trainee, *paths: str | None) -> np.ndarray:
+        """Frames of the utterances of these dumps as a model counts them: S2A those of the codes."""
+        frames = self.amounts.of(*paths)
+        if not isinstance(trainee.module, S2AModel):
+            return frames
+        return (frames * self.sizes.acoustic_rate / self.sizes.frame_rate).astype(np.int64)
 
     def _seconds(self, frames: np.ndarray) -> float:
         return float(frames.sum()) / self.sizes.frame_rate
