@@ -228,6 +228,14 @@ def test_the_warmup_that_is_advised_is_no_fault(updates):
     assert 1 <= advised and not warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=advised)), updates)
 
 
+def test_evaluations_take_their_time_before_training_and_after_every_epoch():
+    config, frames = ASRConfig(training=TrainingConfig(**TRAINING)), np.full(20, 40)
+    common = {"train_frames": frames, "valid_frames": frames}
+    without, evaluated = (training_stage(MEASURE, config, evaluating=each, **common) for each in (0.0, 30.0))
+    assert evaluated.seconds - without.seconds == pytest.approx(6 * 30)
+    assert "each evaluation takes 30 seconds" in evaluated.basis and "evaluation" not in without.basis
+
+
 def test_more_than_a_week_is_a_warning():
     config = ASRConfig(training=TrainingConfig(**TRAINING), optim=OptimConfig(warmup_steps=1))
     frames = np.full(20, 40)

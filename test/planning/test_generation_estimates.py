@@ -73,8 +73,8 @@ def test_stages_take_their_frames_times_what_a_frame_takes(run):
     assert list(found) == ["decode_asr", "decode_t2s", "synthesize", "score"]
     assert found["decode_asr"].seconds == pytest.approx(2 * 500 * 0.1) and found["decode_asr"].disk_bytes == 0
     assert found["decode_t2s"].seconds == pytest.approx(500 * 0.01) and found["decode_t2s"].disk_bytes == 1000
-    # Ten seconds of speech by the codec alone, and of five seconds S2A, on its frames, and the codec; two bytes for each
-    # sample.
+    # Ten seconds of speech by the codec alone, and of five seconds S2A, on its own frames, and the codec; two bytes
+    # for each sample.
     assert found["synthesize"].seconds == pytest.approx(10 / 5 + 5 / 5 + 5 * 75 * 0.2)
     assert found["synthesize"].disk_bytes == 15 * 16000 * 2
     assert found["score"].seconds == pytest.approx(5 / 10 + 250 * 0.1)

@@ -118,6 +118,7 @@ def training_stage(
     train_frames: np.ndarray,
     valid_frames: np.ndarray,
     drawing: float = 0.0,
+    evaluating: float = 0.0,
 ) -> StageEstimate:
     """A training run, from the time of a frame.
 
@@ -127,6 +128,7 @@ def training_stage(
         train_frames: Frames of every training utterance, semantic ones or, for S2A, those of the codes.
         valid_frames: Those of every validation utterance.
         drawing: Seconds that T2S takes to draw a frame, for text alone.
+        evaluating: Seconds of an evaluation, which there is one of before training and after every epoch.
     """
     training = config.training
     train, valid = epoch_of(train_frames, config), epoch_of(valid_frames, config, is_training=False)
@@ -136,9 +138,11 @@ def training_stage(
     updates = train.updates * training.max_epochs
     epochs = "1 epoch" if training.max_epochs == 1 else f"{training.max_epochs} epochs"
     drawn = "; tokens for text alone are drawn by T2S, which is counted" if train.drawn_frames else ""
+    drawn += f"; each evaluation takes {about_time(evaluating).removeprefix('about ')}" if evaluating else ""
+    seconds = training.max_epochs * (passes + train.drawn_frames * drawing)
     return StageEstimate(
         stage=f"train_{measure.name}",
-        seconds=training.max_epochs * (passes + train.drawn_frames * drawing),
+        seconds=seconds + (training.max_epochs + 1) * evaluating,
         disk_bytes=num_checkpoints * measure.num_parameters * CHECKPOINT_BYTES + weights,
         memory_bytes=measure.memory(frames_at_once(config, num_devices=1)),
         fault=warmup_fault(config, updates),
