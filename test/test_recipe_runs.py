@@ -288,6 +288,17 @@ def test_a_dry_run_shows_the_commands_of_the_chosen_stages_and_makes_nothing(tmp
     assert sorted(recipe.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("options", "expected"), [(("--num_gpus", "3"), ["training.devices=3"]), ((), [])])
+def test_every_training_gets_the_gpus_and_nothing_else_does(tmp_path, options, expected):
+    done = run(copy_of("mini_synth", tmp_path), "--dry_run", "--overwrite", *options)
+    commands = [line.split() for line in done.stdout.splitlines() if line.startswith("python3")]
+    given = {True: [], False: []}
+    for words in commands:
+        given[".train_" in words[2] and "bpe" not in words[2]].append([word for word in words if "=" in word])
+    assert given[True] == [expected] * 5 and not any(given[False])
+    assert all("--overwrite" in words for words in commands if ".train_" in words[2])
+
+
 def test_units_go_to_asr_and_t2s_and_frames_to_s2a_and_the_codec(tmp_path):
     recipe = copy_of("mini_synth", tmp_path)
     (recipe / "conf" / "units.yaml").write_text("bpe_vocab_size: 0\n")
@@ -313,6 +324,7 @@ def test_units_go_to_asr_and_t2s_and_frames_to_s2a_and_the_codec(tmp_path):
         (("--stage",), "--stage needs"),
         (("--stage", "5", "--stop_stage", "3"), "--stage 5 comes after --stop_stage 3"),
         (("--side_by_side", "x"), "--side_by_side x must be"),
+        (("--num_gpus", "0"), "--num_gpus 0 must be"),
         (("--conf", "nope"), "--conf nope is no folder"),
         (("--chains", "nope"), "--chains names nope"),
         (("--replay_sets", "nope"), "--replay_sets need --source"),

@@ -9,11 +9,12 @@ import ssl
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
 from tokenchain_toolkit.corpora import download
-from tokenchain_toolkit.corpora.archives import AN4, LIBRISPEECH, LJSPEECH, OPENSLR, TEDLIUM2, fetch_all
+from tokenchain_toolkit.corpora.archives import AN4, LIBRISPEECH, LJSPEECH, OPENSLR, TEDLIUM2, fetch_all, needed_bytes
 from tokenchain_toolkit.corpora.download import Archive, fetch, unpack
 from tokenchain_toolkit.errors import ConfigError, DataError
 
@@ -326,3 +327,22 @@ def test_a_mirror_takes_the_place_of_openslr(server, tmp_path):
     fetch_all([Archive(f"{OPENSLR}/12/corpus.tar.gz", ("corpus",), MD5)], tmp_path, openslr=f"{root}/resources/")
     record = json.loads((tmp_path / ".corpus.tar.gz.unpacked").read_text())
     assert record["url"] == f"{root}/resources/12/corpus.tar.gz" and record["holds"] == ["corpus"]
+
+
+def test_what_does_not_fit_on_the_disk_is_not_begun(server, tmp_path, monkeypatch):
+    archive = Archive(server.url, ("corpus",), MD5, size=10**9, growth=2.0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2_900_000_000))
+    with pytest.raises(DataError, match=r"up to 3\.0 GB more, and 2\.9 GB are free"):
+        fetch_all([archive], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_only_what_is_still_to_come_needs_room(tmp_path):
+    first, second = (Archive(f"https://x/{name}.tar", (name,), size=1000, growth=1.5) for name in ("a", "b"))
+    assert needed_bytes([first, second], tmp_path) == 2 * 1500 + 1000
+    assert needed_bytes([first, second], tmp_path, keep_archives=True) == 2 * 1500 + 2000
+    (tmp_path / "b.tar.part").write_bytes(bytes(400))
+    assert needed_bytes([second], tmp_path) == 1500 + 600
+    (tmp_path / ".a.tar.unpacked").touch()
+    (tmp_path / "a").mkdir()
+    assert needed_bytes([first], tmp_path) == 0

@@ -179,6 +179,9 @@ def test_tokens_take_two_bytes_each():
     extract = extraction_stage(TokenizerConfig(), EXTRACTION, seconds=2e6, sizes=AMOUNT["sizes"])
     assert (learn.stage, learn.seconds, learn.disk_bytes) == ("learn_tokenizer", 500_000 / 50 / 100, 0)
     assert (extract.stage, extract.seconds) == ("extract_tokens", 2e4) and extract.disk_bytes == 2e6 * 50 * 9 * 2
+    faster = TokenSizes(num_quantizers=8, acoustic_rate=75.0)
+    extract = extraction_stage(TokenizerConfig(), EXTRACTION, seconds=2e6, sizes=faster)
+    assert extract.disk_bytes == 2e6 * (50 + 8 * 75) * 2
 
 
 def test_the_head_takes_its_updates_and_its_weights():
@@ -223,6 +226,14 @@ def test_the_warmup_that_is_advised_is_no_fault(updates):
     told = warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=10**6)), updates)
     advised = int(re.search(r"set optim.warmup_steps=(\d+)", told)[1])
     assert 1 <= advised and not warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=advised)), updates)
+
+
+def test_evaluations_take_their_time_before_training_and_after_every_epoch():
+    config, frames = ASRConfig(training=TrainingConfig(**TRAINING)), np.full(20, 40)
+    common = {"train_frames": frames, "valid_frames": frames}
+    without, evaluated = (training_stage(MEASURE, config, evaluating=each, **common) for each in (0.0, 30.0))
+    assert evaluated.seconds - without.seconds == pytest.approx(6 * 30)
+    assert "each evaluation takes 30 seconds" in evaluated.basis and "evaluation" not in without.basis
 
 
 def test_more_than_a_week_is_a_warning():

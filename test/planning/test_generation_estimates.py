@@ -66,15 +66,16 @@ def test_stages_take_their_frames_times_what_a_frame_takes(run):
     decodings = {
         name: DecodingMeasure(name, "CPU", 1, seconds) for name, seconds in (("asr", 0.1), ("t2s", 0.01), ("s2a", 0.2))
     }
-    measures = GenerationMeasures(ExtractionMeasure(10.0, "mfcc"), VocodingMeasure(5.0, 16000), decodings)
+    measures = GenerationMeasures(ExtractionMeasure(10.0, "mfcc"), VocodingMeasure(5.0, 16000, 75.0), decodings)
     found = {
         each.stage: each for each in generation_stages(run.commands, Amounts(run, [TEST], frame_rate=50.0), measures)
     }
     assert list(found) == ["decode_asr", "decode_t2s", "synthesize", "score"]
     assert found["decode_asr"].seconds == pytest.approx(2 * 500 * 0.1) and found["decode_asr"].disk_bytes == 0
     assert found["decode_t2s"].seconds == pytest.approx(500 * 0.01) and found["decode_t2s"].disk_bytes == 1000
-    # Ten seconds of speech by the codec alone, and of five seconds S2A and the codec; two bytes for each sample.
-    assert found["synthesize"].seconds == pytest.approx(10 / 5 + 5 / 5 + 250 * 0.2)
+    # Ten seconds of speech by the codec alone, and of five seconds S2A, on its own frames, and the codec; two bytes
+    # for each sample.
+    assert found["synthesize"].seconds == pytest.approx(10 / 5 + 5 / 5 + 5 * 75 * 0.2)
     assert found["synthesize"].disk_bytes == 15 * 16000 * 2
     assert found["score"].seconds == pytest.approx(5 / 10 + 250 * 0.1)
 

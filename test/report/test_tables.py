@@ -252,7 +252,9 @@ def shown(tmp_path_factory):
     made = shutil.ignore_patterns("data", "dump", "exp", "exp_tiny", "downloads")
     shutil.copytree(EGS2, tree / "egs2", symlinks=True, ignore=made)
     # Neither an installation nor a measurement: the first does nothing, the second shows its words as a dry run does.
-    stand_ins = {"tools/install.sh": "", "bin/python3": "[[ $1 == -c ]] || { printf '%q ' python3 \"$@\"; echo; }\n"}
+    # Asked for the GPUs, it has eight.
+    python3 = "if [[ $1 == -c ]]; then echo 8; else printf '%q ' python3 \"$@\"; echo; fi\n"
+    stand_ins = {"tools/install.sh": "", "bin/python3": python3}
     for path, text in stand_ins.items():
         write_text(tree / path, f"#!/usr/bin/env bash\n{text}")
         (tree / path).chmod(0o755)
@@ -312,9 +314,9 @@ def test_a_study_that_fills_a_row_is_shown_after_the_stages_that_it_needs(shown)
         options = dict(pairwise(study))
         assert (EGS2 / recipe / "tokenchain1" / options["--config"]).is_file() and options["--out"] == "exp/study"
         assert {"validate", "extract_tokens"} <= {words[2].rpartition(".")[2] for words in stages}
-        # What runs on a GPU in the stages does so in the study, one run after the other.
+        # What runs on a GPU in the stages does so in the study, a run on each GPU, as plan_cost reckons.
         on_gpu = any("cuda" in words for words in stages)
-        assert on_gpu == ("cuda" in study) and (options["--num_jobs"] == "1" or not on_gpu)
+        assert on_gpu == ("cuda" in study) and options["--num_jobs"] == ("8" if on_gpu else "2")
 
 
 def test_speech_is_measured_before_it_is_compared_with(shown):

@@ -67,9 +67,10 @@ def runs(recipe, tmp_path_factory):
         command = [sys.executable, root / "runner.py", root / "commands.json"]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stderr
+        return done.stderr
 
     run(*commands_of("whole"), *commands_of("passes", "training.device_frames=65"))
-    run(*commands_of("devices", "training.devices=2", "training.strategy=ddp"))
+    (root / "log").write_text(run(*commands_of("devices", "training.devices=2", "training.strategy=ddp")))
     return root
 
 
@@ -129,3 +130,8 @@ def metrics_of(folder):
 def test_what_is_logged_is_of_the_whole_batches(runs, kind, name):
     found, expected = (metrics_of(runs / each / name) for each in (kind, "whole"))
     assert found == [pytest.approx(row, rel=1e-3, abs=1e-4) for row in expected]
+
+
+def test_one_of_several_processes_tells(runs):
+    log = (runs / "log").read_text()
+    assert [log.count(f"{name}Task: ") for name in ("ASR", "T2S", "Chain", "S2A")] == [1] * 4

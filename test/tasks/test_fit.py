@@ -1,6 +1,7 @@
 """Training runs: a killed one goes on as if nothing had happened, bad losses stop it, checkpoints are averaged."""
 
 import math
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -13,7 +14,7 @@ from tokenchain_toolkit.data.unpaired import UnpairedData
 from tokenchain_toolkit.errors import ConfigError, TrainingError
 from tokenchain_toolkit.tasks.base import build_optimizer, learning_rate
 from tokenchain_toolkit.tasks.epoch_log import EpochLog
-from tokenchain_toolkit.tasks.fit import average_checkpoints, choose_precision, take_part
+from tokenchain_toolkit.tasks.fit import announce_idle_gpus, average_checkpoints, choose_precision, take_part
 
 TASKS = ["asr", "t2s", "s2a", "chain"]
 
@@ -217,3 +218,18 @@ def test_every_device_asks_for_the_metrics_and_the_first_writes_them(tmp_path):
         EpochLog(tmp_path / f"{rank}.csv").on_train_epoch_end(trainer, mock.Mock())
         assert asked.called
     assert [path.name for path in tmp_path.iterdir()] == ["0.csv"]
+
+
+def test_a_run_that_leaves_gpus_idle_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+
+    def told(used, kind):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            announce_idle_gpus(
+                SimpleNamespace(num_devices=used, strategy=SimpleNamespace(root_device=torch.device(kind)))
+            )
+        return caplog.text
+
+    assert "1 of the 8 GPUs" in told(1, "cuda") and "--num_gpus 8" in told(1, "cuda")
+    assert not told(8, "cuda") and not told(1, "cpu")

@@ -75,6 +75,8 @@ def train_stage(
     settings = what_is_trained(config_dict(config))
     stamp = StageStamp(arguments.out, inputs=[*sets.inputs(), *inputs(config)], config=settings)
     rank = process_rank()
+    if rank > 0:  # which would say all that the first one says
+        logging.getLogger("tokenchain_toolkit").setLevel(logging.WARNING)
     if not stamp.begin_on_rank(rank, overwrite=arguments.overwrite):
         LOG.info("%s is up to date", arguments.out)
         return

@@ -46,7 +46,7 @@ class S2AModelConfig:
 
 @dataclass
 class S2AConfig(CommonConfig):
-    """An S2A experiment; the acoustic prompt is 1 to 3 seconds at 50 Hz."""
+    """An S2A experiment. Its frames are those of the codes; a prompt is 1 to 3 seconds where they are 50 a second."""
 
     model: S2AModelConfig = field(default_factory=S2AModelConfig)
     data: DataConfig = field(default_factory=lambda: DataConfig(min_prompt_frames=50, max_prompt_frames=150))

@@ -34,11 +34,15 @@ class Archive:
         holds: What of it is needed, as paths in it; it is fetched again when one of them has been removed.
         checksum: ``md5:<hex>`` or ``sha256:<hex>``. Empty where none is published: then the length that the server
             states and the sums inside the compressed file are all there is to check.
+        size: Bytes; 0 where it is not known.
+        growth: How many times as large it is unpacked.
     """
 
     url: str
     holds: tuple[str, ...]
     checksum: str = ""
+    size: int = 0
+    growth: float = 1.0
 
     @property
     def name(self) -> str:
@@ -65,7 +69,7 @@ def fetch(archive: Archive, folder: Path, *, keep_archive: bool = False, wait_se
     """
     record, path = folder / f".{archive.name}.unpacked", folder / archive.name
     with _disk_named(folder):
-        if record.is_file() and not _missing(archive, folder):
+        if is_unpacked(archive, folder):
             return
         if path.is_file():
             check_sum(path, archive.checksum)
@@ -78,6 +82,11 @@ def fetch(archive: Archive, folder: Path, *, keep_archive: bool = False, wait_se
         write_json(record, asdict(archive))
         if not keep_archive:
             path.unlink()
+
+
+def is_unpacked(archive: Archive, folder: Path) -> bool:
+    """Whether what is needed of an archive is in ``folder`` from an earlier ``fetch``."""
+    return (folder / f".{archive.name}.unpacked").is_file() and not _missing(archive, folder)
 
 
 def download(archive: Archive, path: Path, *, wait_seconds: float = WAIT_SECONDS) -> None:

@@ -23,13 +23,18 @@ def check_corpora(recipe: Path, sets: Sequence[str] = ()) -> list[Finding]:
     script = recipe / "db.sh"
     if not script.is_file():
         return [Finding("corpora", WARN, "there is no db.sh here", "run this in a recipe's folder, egs2/*/tokenchain1")]
-    names = EXPORTED.findall(script.read_text(encoding="utf-8"))
-    used = _text_of_users(recipe)
-    values = _exported(recipe)
-    found = [_judge(recipe, name, values.get(name, ""), sets) for name in names if re.search(rf"\b{name}\b", used)]
+    found = [_judge(recipe, name, value, sets) for name, value in used_variables(recipe).items()]
     if not found:
         return [Finding("corpora", OK, "this recipe takes none from db.sh")]
     return found
+
+
+def used_variables(recipe: Path) -> dict[str, str]:
+    """The variables of ``db.sh`` that the recipe's ``local/data.sh`` or configurations name, with their values."""
+    script = recipe / "db.sh"
+    names = EXPORTED.findall(script.read_text(encoding="utf-8")) if script.is_file() else []
+    used, values = _text_of_users(recipe), _exported(recipe)
+    return {name: values.get(name, "") for name in names if re.search(rf"\b{name}\b", used)}
 
 
 def _text_of_users(recipe: Path) -> str:

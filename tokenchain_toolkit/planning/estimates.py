@@ -97,8 +97,8 @@ def extraction_stage(
     config: TokenizerConfig, measure: ExtractionMeasure, *, seconds: float, sizes: TokenSizes
 ) -> StageEstimate:
     """Extracting the tokens of so many seconds of audio, in one process."""
-    columns = 1 + (sizes.num_quantizers if config.codec.enabled else 0)
-    disk = dump_bytes(seconds * sizes.frame_rate, columns)
+    tokens_a_second = sizes.frame_rate + (sizes.num_quantizers * sizes.acoustic_rate if config.codec.enabled else 0)
+    disk = dump_bytes(seconds * tokens_a_second)
     return StageEstimate("extract_tokens", seconds / measure.speed, disk, 0, _speed(measure))
 
 
@@ -106,9 +106,9 @@ def _speed(measure: ExtractionMeasure) -> str:
     return f"{measure.what}, {about(measure.speed, 'seconds of audio a second')}, one process"
 
 
-def dump_bytes(frames: float, columns: int = 1) -> int:
-    """Bytes of the tokens of so many frames, with so many of each."""
-    return round(frames * columns * TOKEN_BYTES)
+def dump_bytes(tokens: float) -> int:
+    """Bytes of so many tokens."""
+    return round(tokens * TOKEN_BYTES)
 
 
 def training_stage(
@@ -118,15 +118,17 @@ def training_stage(
     train_frames: np.ndarray,
     valid_frames: np.ndarray,
     drawing: float = 0.0,
+    evaluating: float = 0.0,
 ) -> StageEstimate:
     """A training run, from the time of a frame.
 
     Args:
         measure: Of its steps.
         config: Of the experiment.
-        train_frames: Semantic frames of every training utterance.
+        train_frames: Frames of every training utterance, semantic ones or, for S2A, those of the codes.
         valid_frames: Those of every validation utterance.
         drawing: Seconds that T2S takes to draw a frame, for text alone.
+        evaluating: Seconds of an evaluation, which there is one of before training and after every epoch.
     """
     training = config.training
     train, valid = epoch_of(train_frames, config), epoch_of(valid_frames, config, is_training=False)
@@ -136,9 +138,11 @@ def training_stage(
     updates = train.updates * training.max_epochs
     epochs = "1 epoch" if training.max_epochs == 1 else f"{training.max_epochs} epochs"
     drawn = "; tokens for text alone are drawn by T2S, which is counted" if train.drawn_frames else ""
+    drawn += f"; each evaluation takes {about_time(evaluating).removeprefix('about ')}" if evaluating else ""
+    seconds = training.max_epochs * (passes + train.drawn_frames * drawing)
     return StageEstimate(
         stage=f"train_{measure.name}",
-        seconds=training.max_epochs * (passes + train.drawn_frames * drawing),
+        seconds=seconds + (training.max_epochs + 1) * evaluating,
         disk_bytes=num_checkpoints * measure.num_parameters * CHECKPOINT_BYTES + weights,
         memory_bytes=measure.memory(frames_at_once(config, num_devices=1)),
         fault=warmup_fault(config, updates),
@@ -153,7 +157,7 @@ def epoch_of(frames: np.ndarray, config: CommonConfig, *, is_training: bool = Tr
     """One pass over a set.
 
     Args:
-        frames: Semantic frames of every utterance.
+        frames: Frames of every utterance.
         config: Of the experiment.
         is_training: Whether only the paired share is used, with speech and text alone beside it.
     """

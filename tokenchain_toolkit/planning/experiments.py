@@ -49,6 +49,7 @@ class Experiment:
         sizes: Numbers of tokens.
         train_sets: Names of the training sets, which are joined.
         runs: How many trainings.
+        eval_sets: How many sets are evaluated after every epoch.
     """
 
     recipe: str
@@ -60,6 +61,7 @@ class Experiment:
     sizes: TokenSizes
     train_sets: tuple[str, ...]
     runs: int = 1
+    eval_sets: int = 0
 
     @property
     def model(self) -> str:
@@ -120,7 +122,8 @@ def _of_run(recipe: str, run: RecipeRun, settings: Settings, sizes: TokenSizes) 
         config = settings.chains[name] if kind == "chain" else configs[kind]
         sets = tuple(Path(folder).name for folder in command.options["train_data"])
         if config is not None:
-            yield Experiment(recipe, RUN, (name,), kind, config, halves, sizes, sets)
+            num_evaluated = len(command.options.get("eval_data", ()))
+            yield Experiment(recipe, RUN, (name,), kind, config, halves, sizes, sets, eval_sets=num_evaluated)
 
 
 def _of_study(recipe: str, root: Path, settings: Settings, sizes: TokenSizes) -> Iterator[Experiment]:
@@ -138,4 +141,5 @@ def _of_study(recipe: str, root: Path, settings: Settings, sizes: TokenSizes) ->
             assert isinstance(asr, ASRConfig) and isinstance(t2s, T2SConfig)
             halves, kind, name = Halves(asr, t2s), "chain", name.rpartition("/seed")[0]
         sets = tuple(folders.data.name for folders in work.sets.train)
-        yield Experiment(recipe, f"{STUDY}, {grid}", (name,), kind, work.config, halves, sizes, sets)
+        part, num_evaluated = f"{STUDY}, {grid}", len(work.sets.evaluate) if isinstance(work, TrainChain) else 0
+        yield Experiment(recipe, part, (name,), kind, work.config, halves, sizes, sets, eval_sets=num_evaluated)

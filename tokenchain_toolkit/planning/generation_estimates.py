@@ -72,9 +72,10 @@ def _cost(command: StageCommand, amounts: Amounts, measures: GenerationMeasures)
         return frames / frame_rate / measures.extraction.speed, dump_bytes(frames), {"extraction"}
     if command.name == "synthesize" and vocoding is not None:
         by_s2a = {"s2a"} & command.options.keys() & decodings.keys()
-        seconds = frames / frame_rate / vocoding.speed
-        seconds += sum(frames * decodings[name].seconds_per_frame for name in by_s2a)
-        return seconds, round(frames / frame_rate * vocoding.sample_rate * SAMPLE_BYTES), {"vocoding", *by_s2a}
+        spoken = frames / frame_rate
+        seconds = spoken / vocoding.speed
+        seconds += sum(spoken * vocoding.frame_rate * decodings[name].seconds_per_frame for name in by_s2a)
+        return seconds, round(spoken * vocoding.sample_rate * SAMPLE_BYTES), {"vocoding", *by_s2a}
     return 0.0, 0, set()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.planning.corpus_sizes import frames_of_sets, hours_of_sets
 from tokenchain_toolkit.planning.estimates import epoch_of, frames_at_once, warmup_fault
 from tokenchain_toolkit.planning.experiments import RUN, Experiment
@@ -66,6 +67,7 @@ class Plan:
         flops: Operations of one training.
         placements: By number of GPUs.
         fault: What is wrong with the settings, given the data, and what to do; empty where nothing is.
+        evaluation: What each run is evaluated on, which its hours leave out; empty where it is not.
     """
 
     recipe: str
@@ -79,6 +81,7 @@ class Plan:
     flops: float
     placements: list[Placement]
     fault: str = ""
+    evaluation: str = ""
 
 
 def measure_models(experiments: Sequence[Experiment], *, seconds: float) -> Iterator[tuple[str, StepMeasure]]:
@@ -175,6 +178,7 @@ def _plan(
         flops=epoch.frames * measure.flops * epochs,
         placements=placements,
         fault=warmup_fault(config, epoch.updates * epochs),
+        evaluation=_evaluation(experiment),
     )
 
 
@@ -199,6 +203,19 @@ def hours_of_all(plans: Sequence[Plan], place: int) -> float:
     return total
 
 
+def _evaluation(experiment: Experiment) -> str:
+    """What is done before training and after every epoch, in words."""
+    config, count = experiment.config, experiment.eval_sets
+    if not isinstance(config, ChainConfig) or not count:
+        return ""
+    settings = config.evaluation
+    read = f"{settings.max_utts} utterances" if settings.max_utts else "all utterances"
+    return (
+        f"{config.training.max_epochs + 1} times in a run {read} of each of {count} sets are recognised by "
+        f"{' and '.join(settings.heads)}, and {settings.t2s_utts} drawn"
+    )
+
+
 def _fitting_frames(measure: StepMeasure, at_once: int, gpu_bytes: float) -> int | None:
     """``training.device_frames`` for a GPU; 0 if it takes its whole share, None if nothing fits."""
     room = measure.frames_in(gpu_bytes)
@@ -208,5 +225,7 @@ def _fitting_frames(measure: StepMeasure, at_once: int, gpu_bytes: float) -> int
 
 
 def _frames(experiment: Experiment) -> np.ndarray:
-    """Semantic frames of every training utterance."""
-    return frames_of_sets(experiment.recipe, experiment.train_sets, frame_rate=experiment.sizes.frame_rate)
+    """Frames of every training utterance: semantic ones, for S2A those of the codes."""
+    sizes = experiment.sizes
+    frame_rate = sizes.acoustic_rate if experiment.kind == "s2a" else sizes.frame_rate
+    return frames_of_sets(experiment.recipe, experiment.train_sets, frame_rate=frame_rate)

@@ -27,7 +27,7 @@ def measured_table(measures: Sequence[StepMeasure]) -> str:
 
 
 def plan_table(plans: Sequence[Plan]) -> str:
-    """Time of every experiment by number of GPUs, and the memory of each; then the sum of all runs."""
+    """Time of every experiment by number of GPUs, and the memory of each; the sum of all runs; what is left out."""
     counts = [placement.num_gpus for placement in plans[0].placements]
     head = ["recipe", "by", "training", "sets", "runs", "epochs", "updates an epoch", "EFLOP a run"]
     rows = [(*head, *(f"{count} GPU{'s' if count > 1 else ''}: an epoch, a run, memory" for count in counts))]
@@ -41,7 +41,10 @@ def plan_table(plans: Sequence[Plan]) -> str:
     total = ["all runs", "", "", "", str(sum(plan.runs for plan in plans)), "", "", f"{flops / 1e18:.2g}"]
     rows.append((*total, *(_time(each) for each in hours)))
     faults = [f"{plan.recipe}, {', '.join(plan.names)}: {plan.fault}" for plan in plans if plan.fault]
-    return "\n".join([aligned(rows), *faults])
+    evaluated = dict.fromkeys(
+        f"{plan.recipe}, {plan.part}: not in these hours: {plan.evaluation}" for plan in plans if plan.evaluation
+    )
+    return "\n".join([aligned(rows), *faults, *evaluated])
 
 
 def basis(speeds: Sequence[Speed], gpu_gb: float) -> str:
@@ -58,12 +61,14 @@ def basis(speeds: Sequence[Speed], gpu_gb: float) -> str:
             "counted:  operations of matrix products, convolutions and attention of those steps, forward and backward;",
             "          an EFLOP is 10**18 of them",
             f"{rate}; {first.scaling:.0%} of it on each of several GPUs (--scaling, assumed)",
-            "studies:  a run of study.sh has one GPU, and as many run at once as there are (--num_jobs)",
+            "run.sh:   each of its trainings has all GPUs (--num_gpus), one training after the other",
+            "studies:  a run of study.sh has one GPU, and as many run at once as there are (--device cuda)",
             "reckoned: all else, by frames, padding and epochs; lengths as in LibriSpeech, scaled to the set's mean",
             "memory:   of a GPU that takes its share in one pass, from what was kept here; measured on a CPU it counts",
             "          matrices of attention that a GPU does not keep, and is an upper bound. Where it is above",
             f"          {gpu_gb:g} GB (--gpu_memory), the training.device_frames in brackets make it fit",
-            "left out: extraction of tokens, validation, evaluation after an epoch, decoding, synthesis",
+            "left out: extraction of tokens, validation, decoding, synthesis, and evaluation after every epoch, which",
+            "          lines below the table name; the doctor reckons them for run.sh on the machine that it is run on",
         )
     )
 

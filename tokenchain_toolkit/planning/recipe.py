@@ -18,6 +18,8 @@ from tokenchain_toolkit.planning.recipe_run import RecipeRun
 from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ
 
 PRETRAINED_CODEBOOK = 1024  # entries of each codebook of EnCodec, DAC and SpeechTokenizer; Mimi has 2048
+# Frames per second of EnCodec at 24 kHz, DAC at 44.1 kHz, Mimi and SpeechTokenizer.
+PRETRAINED_RATES = {"encodec": 75.0, "dac": 44100 / 512, "mimi": 12.5, "speechtokenizer": 50.0}
 CHARACTERS = 40  # text units of a character list, about
 Config = TypeVar("Config")
 
@@ -47,6 +49,7 @@ class TokenSizes:
         num_quantizers: Acoustic quantizers.
         codebook_size: Codes of each.
         frame_rate: Semantic frames per second.
+        acoustic_rate: Frames of codes per second, those that S2A works on.
         frames_per_unit: Semantic frames of a text unit, on average.
     """
 
@@ -55,6 +58,7 @@ class TokenSizes:
     num_quantizers: int = 7
     codebook_size: int = PRETRAINED_CODEBOOK
     frame_rate: float = 50.0
+    acoustic_rate: float = 50.0
     frames_per_unit: float = 10.0
 
 
@@ -103,12 +107,15 @@ def expected_sizes(settings: Settings, dump: Path | None, frames_per_unit: float
     tokenizer, codec = settings.tokenizer, settings.tokenizer.codec
     codebook_size = codec.codebook_size if codec.kind == SPECTRAL_RVQ else PRETRAINED_CODEBOOK
     first_is_semantic = tokenizer.semantic.kind == "codec"
+    own_rate = tokenizer.sample_rate / tokenizer.hop_length
+    acoustic_rate = PRETRAINED_RATES.get(codec.kind, own_rate) if codec.enabled else own_rate
     sizes = TokenSizes(
         num_semantic=codebook_size if first_is_semantic else tokenizer.semantic.kmeans.num_clusters,
         vocab_size=CHARACTERS if settings.bpe.model_type == "char" else settings.bpe.vocab_size,
         num_quantizers=max(codec.num_quantizers - first_is_semantic, 1),
         codebook_size=codebook_size,
-        frame_rate=tokenizer.sample_rate / tokenizer.hop_length,
+        frame_rate=acoustic_rate if first_is_semantic else own_rate,
+        acoustic_rate=acoustic_rate,
     )
     found: dict[str, float] = {} if frames_per_unit is None else {"frames_per_unit": frames_per_unit}
     if dump is not None and (dump / MANIFEST).is_file():
@@ -117,4 +124,5 @@ def expected_sizes(settings: Settings, dump: Path | None, frames_per_unit: float
         found |= {"frame_rate": float(manifest["semantic"]["frame_rate"])}
         if manifest["acoustic"]:
             found |= {name: manifest["acoustic"][name] for name in ("num_quantizers", "codebook_size")}
+            found |= {"acoustic_rate": float(manifest["acoustic"]["frame_rate"])}
     return TokenSizes(**{**vars(sizes), **found})  # type: ignore[arg-type]

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.errors import ConfigError, DataError, TokenChainError
 from tokenchain_toolkit.models.asr import TokenASR
 from tokenchain_toolkit.models.s2a import S2AModel
 from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.planning.amount import ASSUMED_SHARE, Amounts, sets_of_hours
 from tokenchain_toolkit.planning.corpus_sizes import published_sets
+from tokenchain_toolkit.planning.data_stage import data_stage
 from tokenchain_toolkit.planning.decode_probe import measure_codes, measure_drawing, measure_search
 from tokenchain_toolkit.planning.diagnosis import Diagnosis, DoctorOptions
 from tokenchain_toolkit.planning.estimates import describe_stages, extraction_stage, learning_stage, training_stage
@@ -85,6 +87,9 @@ class _Reckoner:
     def reckon(self) -> None:
         """Measure one part after the other, and add what follows to the findings."""
         found = self.found
+        own = [path for command in self.run.named("validate") for path in command.arguments]
+        prepared = data_stage(self.run, seconds=self._seconds(self.amounts.of(*own)))
+        found.stages += [] if prepared is None else [prepared]
         try:
             self._reckon_tokens()
         except TokenChainError as error:
@@ -95,9 +100,12 @@ class _Reckoner:
         decodings = {each.name: each for each in found.decodings}
         measures = GenerationMeasures(found.extraction, found.vocoding, decodings)
         found.stages += generation_stages(self.run.commands, self.amounts, measures)
-        frames = f"{self.sizes.frame_rate:g} frames are a second of speech"
+        sizes = self.sizes
+        frames = f"{sizes.frame_rate:g} frames are a second of speech"
+        frames += f", {sizes.acoustic_rate:g} for S2A" if sizes.acoustic_rate != sizes.frame_rate else ""
         where = "on one device of this machine, extrapolated from the probe"
-        found.add("estimates", OK, f"for {self.speech}, {where}; {frames}")
+        small = "validate, make_units, train_bpe and report are left out"
+        found.add("estimates", OK, f"for {self.speech}, {where}; {frames}; {small}")
         found.findings += describe_stages(found.stages)
 
     def _reckon_tokens(self) -> None:
@@ -135,22 +143,42 @@ class _Reckoner:
         command = next((each for each in self.run.trainings if Path(each.one("out") or "").name == trainee.name), None)
         if command is None:
             return
-        train = self.amounts.of(*command.options["train_dump"])
-        valid = self.amounts.of(*command.options.get("valid_dump", ()))
+        train = self._frames_of(trainee, *command.options["train_dump"])
+        valid = self._frames_of(trainee, *command.options.get("valid_dump", ()))
         probe = StepProbe(trainee, train, self.sizes, input_layer=self.settings.asr.model.input_layer)
         self.found.steps.append(measure_step(probe, seconds=self.share))
-        drawing = next((each.seconds_per_frame for each in self.found.decodings if each.name == "t2s"), 0.0)
         self.found.stages.append(
             training_stage(
-                self.found.steps[-1], trainee.config, train_frames=train, valid_frames=valid, drawing=drawing
+                self.found.steps[-1],
+                trainee.config,
+                train_frames=train,
+                valid_frames=valid,
+                drawing=self._decoding_speeds()["t2s"],
+                evaluating=self._evaluating(trainee, command.options.get("eval_dump", ())),
             )
         )
+
+    def _decoding_speeds(self) -> dict[str, float]:
+        """Seconds of a frame that the ASR reads and T2S draws; 0 where they could not be measured."""
+        return {"asr": 0.0, "t2s": 0.0} | {each.name: each.seconds_per_frame for each in self.found.decodings}
+
+    def _evaluating(self, trainee: Trainee, dumps: Sequence[str]) -> float:
+        """Seconds of an evaluation of these sets, as fast as decode_asr and decode_t2s, whose beam may be larger."""
+        if not isinstance(trainee.config, ChainConfig):
+            return 0.0
+        settings, speeds, seconds = trainee.config.evaluation, self._decoding_speeds(), 0.0
+        for frames in map(self.amounts.of, dumps):
+            read = min(settings.max_utts or len(frames), len(frames)) * len(settings.heads)
+            drawn = min(settings.t2s_utts, len(frames))
+            each = read * speeds["asr"] + drawn * (speeds["asr"] + speeds["t2s"])
+            seconds += float(frames.mean()) * each if len(frames) else 0.0
+        return seconds
 
     def _measure_decoding(self, trainee: Trainee) -> None:
         """Search, drawing or S2A by a model; the halves of a chain decode as ASR and T2S do."""
         settings, module = self.settings, trainee.module
         decoded = [each.one("dump") for each in self.run.named("decode_asr")]
-        lengths = self.amounts.of(*decoded, *self.run.trainings[0].options["train_dump"])
+        lengths = self._frames_of(trainee, *decoded, *self.run.trainings[0].options["train_dump"])
         common: dict[str, Any] = {"device": self.device, "seconds": self.share}
         try:
             if isinstance(module, TokenASR):
@@ -165,6 +193,13 @@ class _Reckoner:
             self.found.add(f"decoding by {trainee.name}", FAIL, str(error))
             return
         self.found.decodings.append(measure)
+
+    def _frames_of(self, trainee: Trainee, *paths: str | None) -> np.ndarray:
+        """Frames of the utterances of these dumps as a model counts them: S2A those of the codes."""
+        frames = self.amounts.of(*paths)
+        if not isinstance(trainee.module, S2AModel):
+            return frames
+        return (frames * self.sizes.acoustic_rate / self.sizes.frame_rate).astype(np.int64)
 
     def _seconds(self, frames: np.ndarray) -> float:
         return float(frames.sum()) / self.sizes.frame_rate

@@ -47,10 +47,11 @@ class HeadMeasure:
 
 @dataclass(frozen=True)
 class VocodingMeasure:
-    """Speed of the codec's decoder: seconds of audio for each second of time, and their sample rate in Hz."""
+    """Speed of the codec's decoder: seconds of audio for each second of time; its sample and frame rate in Hz."""
 
     speed: float
     sample_rate: int
+    frame_rate: float
 
 
 def has_head(config: TokenizerConfig) -> bool:
@@ -118,9 +119,8 @@ def measure_vocoding(config: TokenizerConfig, *, device: str, seconds: float) ->
         codec = load_codec(config.codec, Path(), device=device)
     shape = (round(NOISE_SECONDS * codec.frame_rate), codec.num_quantizers)
     codes_TQ = np.random.default_rng(0).integers(0, codec.codebook_size, shape)
-    return VocodingMeasure(
-        NOISE_SECONDS / _seconds_each(lambda: codec.decode([codes_TQ]), seconds), int(codec.sample_rate)
-    )
+    speed = NOISE_SECONDS / _seconds_each(lambda: codec.decode([codes_TQ]), seconds)
+    return VocodingMeasure(speed, int(codec.sample_rate), codec.frame_rate)
 
 
 def _noise(num_samples: int) -> np.ndarray:

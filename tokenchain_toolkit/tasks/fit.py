@@ -61,6 +61,7 @@ def fit(
         warnings.filterwarnings("ignore", message=".*LeafSpec")  # between the pinned Lightning and PyTorch
         log = EpochLog(folder / "metrics.csv")
         trainer = build_trainer(training, callbacks=[*callbacks, best, latest, log])
+        announce_idle_gpus(trainer)
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
     if training.average_best == 0:
         return task.state_dict()
@@ -89,6 +90,17 @@ def build_trainer(training: TrainingConfig, *, callbacks: list[lightning.Callbac
     # How many devices there are in all is known from here on.
     trainer.accumulate_grad_batches = training.num_passes(trainer.world_size)
     return trainer
+
+
+def announce_idle_gpus(trainer: lightning.Trainer) -> None:
+    """Say that a run on a GPU leaves others of the machine idle, if it does."""
+    used, present = trainer.num_devices, torch.cuda.device_count()
+    if trainer.strategy.root_device.type == "cuda" and used < present:
+        LOG.info(
+            "training on %d of the %d GPUs here; training.devices=%d, for all trainings of a recipe "
+            "./run.sh --num_gpus %d, gives each its share of every batch",
+            *(used, present, present, present),
+        )
 
 
 def choose_precision(training: TrainingConfig) -> str:

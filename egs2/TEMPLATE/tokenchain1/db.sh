@@ -17,7 +17,8 @@ export FSDD_SCALE=${FSDD_SCALE:-1.0}
 export SPEECHOCEAN762_DIGITS=${SPEECHOCEAN762_DIGITS-$(excerpt speechocean762_digits)}
 
 # The corpora below are downloaded to the recipe's downloads/ where the path is empty, with checksums where any are
-# published (tokenchain_toolkit/corpora/archives.py). Text normalisation and splits: the modules in its folder.
+# published (tokenchain_toolkit/corpora/archives.py); they take as much again unpacked, and an archive goes when it is.
+# Text normalisation and splits: the modules in its folder.
 # LibriSpeech, the folder with train-clean-100/ in it; archives of 8 GB for librispeech_100, 60 GB for librispeech.
 export LIBRISPEECH=${LIBRISPEECH-$(excerpt librispeech_excerpt/LibriSpeech)}
 # Mini LibriSpeech, the folder with train-clean-5/ in it; archives of 0.5 GB.

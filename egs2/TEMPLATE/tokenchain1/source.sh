@@ -33,6 +33,12 @@ link_to_source() {
 # Is all that the chosen stages take of the source there, and is it not mixed with what was made here or is of another?
 check_the_source() {
     local own linked links set model
+    # Without S2A there is no synthesis: recognition and T2S's tokens tell of the adaptation without it.
+    speaks=true
+    if [[ -n $source && -f $source/$exp/asr/model.safetensors && ! -f $source/$exp/s2a/model.safetensors ]]; then
+        speaks=false
+        echo "$source has no S2A in $exp/s2a, so nothing will be synthesized here; its stage train_s2a makes one"
+    fi
     own=("${own_sets[@]/#/$data/}" "${own_sets[@]/#/$dump/}")
     linked=("$tokenizer" "$exp/units_$tag" "$token_list" "$exp"/{asr,t2s,s2a}/model.safetensors)
     if [[ -z $source ]]; then

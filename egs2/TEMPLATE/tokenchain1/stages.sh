@@ -60,6 +60,7 @@ parse() {
     [[ $first -le $last ]] || fail "--stage $stage comes after --stop_stage $stop_stage"
     [[ $num_jobs =~ ^[1-9][0-9]*$ && $side_by_side =~ ^[1-9][0-9]*$ ]] ||
         fail "--num_jobs $num_jobs and --side_by_side $side_by_side must be whole numbers from 1"
+    [[ $num_gpus =~ ^([1-9][0-9]*)?$ ]] || fail "--num_gpus $num_gpus must be a whole number from 1"
 }
 
 is_chosen() {

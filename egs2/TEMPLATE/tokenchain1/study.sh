@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Does the chain help? The runs of conf/<study>.yaml, after the recipe's stages that they need and what local/study.sh
 # adds to them. Called from a corpus's folder; `make study` calls it for mini_synth and fsdd.
-# Usage: ./study.sh [NAME, such as study_short] [options of run_grid], of which --dry_run shows all and runs nothing; on one
-# GPU: ./study.sh --num_jobs 1 --device cuda
+# Usage: ./study.sh [NAME, such as study_short] [options of run_grid], of which --dry_run shows all and runs nothing; with
+# --device cuda as many runs go on at once as there are GPUs, each on one of its own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -23,7 +23,11 @@ if [[ -f local/study.sh ]]; then
     fi
 fi
 
-python3 -m tokenchain_toolkit.bin.run_grid --config "conf/$study.yaml" --out "exp/$study" --num_jobs 2 "$@"
+num_jobs=2
+if [[ " $* " == *" --device cuda "* ]]; then
+    num_jobs=$(python3 -c "import torch; print(max(torch.cuda.device_count(), 1))")
+fi
+python3 -m tokenchain_toolkit.bin.run_grid --config "conf/$study.yaml" --out "exp/$study" --num_jobs "$num_jobs" "$@"
 if [[ $study == study && ${#dry_run[@]} -eq 0 && -f exp/study/RESULTS.md ]]; then
     cp exp/study/RESULTS.md STUDY.md
 fi

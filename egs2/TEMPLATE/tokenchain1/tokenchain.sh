@@ -18,16 +18,17 @@ data=data                    # folder of the sets, which local/data.sh writes
 dump=dump                    # folder of the tokens
 exp=exp                      # folder of the experiments
 chains="baseline st_argmax"  # chain experiments, each conf/chain_<name>.yaml; "baseline" is compared with
-num_jobs=2                   # processes of the sharded stages
+num_jobs=2                   # processes of the sharded stages; with --device cuda they share out the machine's GPUs
+num_gpus=                    # GPUs of every training; empty: as many as its configuration says, which is one
 side_by_side=1               # commands at once where they do not need each other, each with its share of cores and jobs
-device=cpu                   # torch device of extraction and decoding; training finds GPUs by itself
+device=cpu                   # torch device of extraction and decoding; training takes a GPU where there is one
 synth_utts=24                # utterances to synthesize of each test set
 data_args=                   # more options for local/data.sh, such as "--keep_archives"
 validate_args=               # more options for validate, such as "--max_seconds 90"
 results=.                    # folder of RESULTS.md, results.json and report.html
 title=$(basename "$(dirname "$PWD")")    # of the report
-options=(stage stop_stage train_set valid_set test_sets synth_sets tag conf data dump exp chains num_jobs side_by_side
-    device synth_utts data_args validate_args results title)    # and --dry_run, --overwrite, --list_stages, --tiny, --help
+options=(stage stop_stage train_set valid_set test_sets synth_sets tag conf data dump exp chains num_jobs num_gpus
+    side_by_side device synth_utts data_args validate_args results title)    # and --dry_run, --overwrite, --list_stages, --tiny, --help
 
 # Chains that go on from the models of another recipe, on its tokens and text units; egs2/tedlium2 adapts so.
 source=                      # that recipe's folder, whose tag, data, dump and exp have the same names; empty: none
@@ -82,15 +83,9 @@ for set in "${all_sets[@]}"; do
     [[ " $source_sets " == *" $set "* ]] || own_sets+=("$set")
 done
 
-# Without S2A there is no synthesis: recognition and T2S's tokens tell of the adaptation without it.
-speaks=true
-if [[ -n $source && -f $source/$exp/asr/model.safetensors && ! -f $source/$exp/s2a/model.safetensors ]]; then
-    speaks=false
-    echo "$source has no S2A in $exp/s2a, so nothing will be synthesized here; its stage train_s2a makes one"
-fi
+check_the_source    # and set $speaks, whether there is an S2A for synthesis
 
-check_the_source
-
+how_to_train=("${redo[@]}" ${num_gpus:+"training.devices=$num_gpus"})
 training_data=(--train_data "$data/$train_set" --valid_data "$data/$valid_set")
 training_sets=("${training_data[@]}" --train_dump "$(units_of "$dump/$train_set")"
     --valid_dump "$(units_of "$dump/$valid_set")")
@@ -174,7 +169,7 @@ fi
 for model in asr t2s; do
     if is_stage "train_$model"; then
         adopted "$exp/$model" "${model_files[@]}" || beside "train_$model" --config "$conf/train_$model.yaml" "${training_sets[@]}" \
-            --token_list "$token_list" --out "$exp/$model" "${redo[@]}"
+            --token_list "$token_list" --out "$exp/$model" "${how_to_train[@]}"
     fi
 done
 wait_for_all
@@ -182,7 +177,7 @@ wait_for_all
 if is_stage train_chain; then
     for chain in "${chain_names[@]}"; do
         beside train_chain --config "$conf/chain_$chain.yaml" "${chain_sets[@]}" --asr "$exp/asr" --t2s "$exp/t2s" \
-            --out "$exp/chain_$chain" "${redo[@]}"
+            --out "$exp/chain_$chain" "${how_to_train[@]}"
     done
     wait_for_all
 fi
@@ -191,7 +186,7 @@ fi
 if is_stage train_s2a && [[ $speaks == true ]]; then
     adopted "$exp/s2a" "${model_files[@]}" || beside train_s2a --config "$conf/train_s2a.yaml" "${training_data[@]}" \
         --train_dump "$dump/$train_set" --valid_dump "$dump/$valid_set" --tokenizer "$tokenizer" --out "$exp/s2a" \
-        "${redo[@]}"
+        "${how_to_train[@]}"
 fi
 
 if is_stage decode_asr; then
