@@ -9,6 +9,7 @@ import torch
 
 from tokenchain_toolkit.config.asr import ASRConfig
 from tokenchain_toolkit.config.chain import ChainConfig, UnpairedConfig
+from tokenchain_toolkit.config.evaluation import EvaluationConfig
 from tokenchain_toolkit.config.s2a import S2AConfig, S2AModelConfig
 from tokenchain_toolkit.config.t2s import T2SConfig
 from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, SemanticConfig, TokenizerConfig
@@ -19,6 +20,7 @@ from tokenchain_toolkit.planning.estimates import (
     Epoch,
     describe_stages,
     epoch_of,
+    evaluation_seconds,
     extraction_stage,
     frames_at_once,
     learning_stage,
@@ -226,6 +228,21 @@ def test_the_warmup_that_is_advised_is_no_fault(updates):
     told = warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=10**6)), updates)
     advised = int(re.search(r"set optim.warmup_steps=(\d+)", told)[1])
     assert 1 <= advised and not warmup_fault(ASRConfig(optim=OptimConfig(warmup_steps=advised)), updates)
+
+
+def test_an_evaluation_reads_some_utterances_by_every_head_and_reads_what_it_draws():
+    config = ChainConfig(evaluation=EvaluationConfig(heads=["joint", "ctc"], max_utts=5, t2s_utts=3))
+    sets, speeds = [np.full(20, 40), np.full(2, 10)], {"reading": 0.1, "drawing": 0.01}
+    expected = 40 * (5 * 2 * 0.1 + 3 * 0.11) + 10 * (2 * 2 * 0.1 + 2 * 0.11)
+    assert evaluation_seconds(config, sets, **speeds) == pytest.approx(expected)
+    whole = replace(config, evaluation=replace(config.evaluation, max_utts=0, t2s_utts=0))
+    assert evaluation_seconds(whole, sets[:1], **speeds) == pytest.approx(40 * 20 * 2 * 0.1)
+    assert evaluation_seconds(ASRConfig(), sets, **speeds) == 0 == evaluation_seconds(config, [], **speeds)
+
+
+def test_codes_have_frames_of_their_own():
+    sizes = TokenSizes(frame_rate=50.0, acoustic_rate=75.0)
+    assert sizes.of_codes(np.array([100, 3])).tolist() == [150, 4]
 
 
 def test_evaluations_take_their_time_before_training_and_after_every_epoch():

@@ -1,5 +1,6 @@
 """The settings that come with the recipes: the learning rate gets to its peak early enough, on the whole corpus."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,18 @@ from tokenchain_toolkit.tasks.grid_plan import plan_study
 from tokenchain_toolkit.tasks.grid_work import TrainChain, TrainModel
 
 RECIPES = Path(__file__).resolve().parents[2] / "egs2"
-FRAME_RATE = 50
+FRAME_RATE, ENCODEC_RATE = 50, 75
+
+
+def updates_of(recipe, names, config, frame_rate=FRAME_RATE):
+    """Of a whole run."""
+    frames = frames_of_sets(recipe, names, frame_rate=frame_rate)
+    return epoch_of(frames, config).updates * config.training.max_epochs
 
 
 def fault(recipe, names, config):
     """What the doctor would say."""
-    frames = frames_of_sets(recipe, names, frame_rate=FRAME_RATE)
-    return warmup_fault(config, epoch_of(frames, config).updates * config.training.max_epochs)
+    return warmup_fault(config, updates_of(recipe, names, config))
 
 
 def test_published_sets_have_their_own_hours_and_numbers():
@@ -51,6 +57,17 @@ def test_the_learning_rate_of_a_recipe_gets_to_its_peak_in_time(path):
     recipe = path.parts[-4]
     (name, *_) = SETS[recipe]
     assert not fault(recipe, (name,), load_config(schema_of(path), path))
+
+
+@pytest.mark.parametrize(("model", "frame_rate"), [("asr", FRAME_RATE), ("t2s", FRAME_RATE), ("s2a", ENCODEC_RATE)])
+def test_the_large_recipe_says_how_many_updates_it_makes_and_what_of_them_is_warmup(model, frame_rate):
+    recipe = RECIPES / "librispeech" / "tokenchain1"
+    path = recipe / "conf" / f"train_{model}.yaml"
+    config = load_config(schema_of(path), path)
+    updates = updates_of("librispeech", ("train_960",), config, frame_rate)
+    stated = re.search(rf"{model.upper()} ([\d,]+)000\b", (recipe / "run.sh").read_text())
+    assert updates == pytest.approx(1000 * int(stated[1].strip(",")), rel=0.005)
+    assert 0.015 < config.optim.warmup_steps / updates < 0.035
 
 
 def studies():

@@ -153,6 +153,25 @@ def training_stage(
     )
 
 
+def evaluation_seconds(config: CommonConfig, sets: Sequence[np.ndarray], *, reading: float, drawing: float) -> float:
+    """An evaluation of a chain, if its search and drawing are as fast as those of decode_asr and decode_t2s.
+
+    Args:
+        config: Of the experiment; only chains are evaluated.
+        sets: Semantic frames of every utterance of each set.
+        reading: Seconds that the search takes for a frame.
+        drawing: Seconds that T2S takes to draw a frame, which is then read, too.
+    """
+    if not isinstance(config, ChainConfig):
+        return 0.0
+    settings, seconds = config.evaluation, 0.0
+    for frames in (each for each in sets if len(each)):
+        read = min(settings.max_utts or len(frames), len(frames)) * len(settings.heads)
+        drawn = min(settings.t2s_utts, len(frames))
+        seconds += float(frames.mean()) * (read * reading + drawn * (drawing + reading))
+    return seconds
+
+
 def epoch_of(frames: np.ndarray, config: CommonConfig, *, is_training: bool = True) -> Epoch:
     """One pass over a set.
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from tokenchain_toolkit.config.asr import ASRConfig, ASRDecodingConfig
 from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.config.load import load_config
@@ -60,6 +62,10 @@ class TokenSizes:
     frame_rate: float = 50.0
     acoustic_rate: float = 50.0
     frames_per_unit: float = 10.0
+
+    def of_codes(self, frames: np.ndarray) -> np.ndarray:
+        """Frames of the codes that last as long as so many semantic ones."""
+        return np.round(frames * (self.acoustic_rate / self.frame_rate)).astype(np.int64)
 
 
 def load_settings(run: RecipeRun) -> Settings:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.errors import ConfigError, DataError, TokenChainError
 from tokenchain_toolkit.models.asr import TokenASR
 from tokenchain_toolkit.models.s2a import S2AModel
@@ -17,7 +16,13 @@ from tokenchain_toolkit.planning.corpus_sizes import published_sets
 from tokenchain_toolkit.planning.data_stage import data_stage
 from tokenchain_toolkit.planning.decode_probe import measure_codes, measure_drawing, measure_search
 from tokenchain_toolkit.planning.diagnosis import Diagnosis, DoctorOptions
-from tokenchain_toolkit.planning.estimates import describe_stages, extraction_stage, learning_stage, training_stage
+from tokenchain_toolkit.planning.estimates import (
+    describe_stages,
+    evaluation_seconds,
+    extraction_stage,
+    learning_stage,
+    training_stage,
+)
 from tokenchain_toolkit.planning.findings import FAIL, OK, WARN
 from tokenchain_toolkit.planning.generation_estimates import GenerationMeasures, generation_stages
 from tokenchain_toolkit.planning.probe import StepProbe, measure_step
@@ -147,32 +152,19 @@ class _Reckoner:
         valid = self._frames_of(trainee, *command.options.get("valid_dump", ()))
         probe = StepProbe(trainee, train, self.sizes, input_layer=self.settings.asr.model.input_layer)
         self.found.steps.append(measure_step(probe, seconds=self.share))
+        speeds = {"asr": 0.0, "t2s": 0.0} | {each.name: each.seconds_per_frame for each in self.found.decodings}
+        reading, drawing = speeds["asr"], speeds["t2s"]
+        evaluated = [self.amounts.of(dump) for dump in command.options.get("eval_dump", ())]
         self.found.stages.append(
             training_stage(
                 self.found.steps[-1],
                 trainee.config,
                 train_frames=train,
                 valid_frames=valid,
-                drawing=self._decoding_speeds()["t2s"],
-                evaluating=self._evaluating(trainee, command.options.get("eval_dump", ())),
+                drawing=drawing,
+                evaluating=evaluation_seconds(trainee.config, evaluated, reading=reading, drawing=drawing),
             )
         )
-
-    def _decoding_speeds(self) -> dict[str, float]:
-        """Seconds of a frame that the ASR reads and T2S draws; 0 where they could not be measured."""
-        return {"asr": 0.0, "t2s": 0.0} | {each.name: each.seconds_per_frame for each in self.found.decodings}
-
-    def _evaluating(self, trainee: Trainee, dumps: Sequence[str]) -> float:
-        """Seconds of an evaluation of these sets, as fast as decode_asr and decode_t2s, whose beam may be larger."""
-        if not isinstance(trainee.config, ChainConfig):
-            return 0.0
-        settings, speeds, seconds = trainee.config.evaluation, self._decoding_speeds(), 0.0
-        for frames in map(self.amounts.of, dumps):
-            read = min(settings.max_utts or len(frames), len(frames)) * len(settings.heads)
-            drawn = min(settings.t2s_utts, len(frames))
-            each = read * speeds["asr"] + drawn * (speeds["asr"] + speeds["t2s"])
-            seconds += float(frames.mean()) * each if len(frames) else 0.0
-        return seconds
 
     def _measure_decoding(self, trainee: Trainee) -> None:
         """Search, drawing or S2A by a model; the halves of a chain decode as ASR and T2S do."""
@@ -197,9 +189,7 @@ class _Reckoner:
     def _frames_of(self, trainee: Trainee, *paths: str | None) -> np.ndarray:
         """Frames of the utterances of these dumps as a model counts them: S2A those of the codes."""
         frames = self.amounts.of(*paths)
-        if not isinstance(trainee.module, S2AModel):
-            return frames
-        return (frames * self.sizes.acoustic_rate / self.sizes.frame_rate).astype(np.int64)
+        return self.sizes.of_codes(frames) if isinstance(trainee.module, S2AModel) else frames
 
     def _seconds(self, frames: np.ndarray) -> float:
         return float(frames.sum()) / self.sizes.frame_rate
