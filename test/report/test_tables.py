@@ -89,7 +89,7 @@ def study(tmp_path):
             baseline = f"taus/1/{replay}/seed{seed}" if tau != "1" else None
             labels = {"tau": tau, "replay": replay, "seed": seed}
             run = {"grid": "taus", "labels": labels, "folder": name, "baseline": baseline, "epochs": 3}
-            runs.append({**run, "overrides": []})
+            runs.append({**run, "target_sets": [], "overrides": []})
     write_json(folder / "runs.json", runs)
     return folder
 
