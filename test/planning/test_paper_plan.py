@@ -86,7 +86,7 @@ def test_every_training_of_a_study_is_counted(plans):
     assert annealed.names == ("none/argmax_0.5", "none/argmax_1", "none/argmax_annealed") and annealed.runs == 9
 
 
-GRIDS = {"models": 2, "feedback": 9, "temperature": 15, "adaptation": 30}
+GRIDS = {"models": 3, "feedback": 9, "temperature": 15, "adaptation": 30}
 
 
 def test_all_that_the_tables_compare_is_planned(paper):
