@@ -61,6 +61,18 @@ def test_every_run_of_a_study_can_be_carried_out_and_has_a_baseline(path, tmp_pa
     assert sum(run.cell.baseline is None for run in study.runs) <= len(names) / 2
 
 
+@pytest.mark.parametrize("recipe", ["mini_synth", "tedlium2"])
+def test_what_t2s_says_of_another_domain_is_read_by_a_judge_of_both(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(EGS2 / recipe / "tokenchain1")
+    config = load_config(StudyConfig, Path("conf/study.yaml"))
+    judged = [run for run in plan_study(config, out=tmp_path).runs if run.cell.settings.target_sets]
+    assert judged
+    for run in judged:
+        judge = Path(run.work.config.evaluation.judge).relative_to(tmp_path / "models").parts[0]
+        assert len(config.models[judge].train_sets) == 2
+        assert run.cell.settings.train_sets[0] in config.models[judge].train_sets
+
+
 @pytest.mark.parametrize("baseline", [path for path in RECIPES if path.name == "chain_baseline.yaml"], ids=name_of)
 def test_the_chain_differs_from_its_baseline_in_the_feedback_alone(baseline):
     def without_feedback(path):

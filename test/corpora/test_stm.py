@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tokenchain_toolkit.corpora.stm import plain_text, read_stm
+from tokenchain_toolkit.corpora.stm import plain_text, published_text, read_stm
 from tokenchain_toolkit.errors import DataError
 
 GOOD = "AnnLee_2009 1 AnnLee_2009 14.57 21.83 <o,f0,female> yes it 's easy\n"
@@ -35,6 +35,18 @@ def read(tmp_path, content):
 )
 def test_only_words_are_left(spoken, written):
     assert plain_text(spoken.split(), Counter()) == written
+
+
+@pytest.mark.parametrize(
+    ("spoken", "published"),
+    [
+        ("<sil> it 's the(2) one <sil>", "it's the one"),
+        ("and <unk> 's house", "and <unk>'s house"),
+        ("{NOISE} so <unk> {UH} now (AnnLee_2009-1457-2183)", "[NOISE] so <unk> [UH] now"),
+    ],
+)
+def test_the_published_texts_keep_marks_other_than_silence_as_words(spoken, published):
+    assert published_text(spoken.split()) == published
 
 
 def test_marks_are_counted():

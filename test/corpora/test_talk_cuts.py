@@ -7,7 +7,7 @@ from tokenchain_toolkit.corpora.talk_cuts import SAMPLE_RATE, pad_segments, plan
 
 
 def segments(*times):
-    return [StmSegment("talk", start, end, "words", line) for line, (start, end) in enumerate(times, start=1)]
+    return [StmSegment("talk", start, end, "words", "words", line) for line, (start, end) in enumerate(times, start=1)]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from tokenchain_toolkit.bin import report, score
 from tokenchain_toolkit.bin.prepare_data import main
 from tokenchain_toolkit.corpora import tedlium
 from tokenchain_toolkit.corpora.tedlium import prepare_tedlium2
-from tokenchain_toolkit.data.kaldi import read_data_dir
+from tokenchain_toolkit.data.kaldi import read_data_dir, read_table
 from tokenchain_toolkit.data.validate import validate_data_dir
 from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.metrics.score_rows import read_score_rows
 from tokenchain_toolkit.text.bpe import train_bpe
 
 RATE = 16000
@@ -19,7 +21,7 @@ AnnLee_2009 1 AnnLee_2009 1.90 3.00 <o,f0,female> {UH} and <unk> 's not
 AnnLee_2009 1 AnnLee_2009 3.50 4.00 <o,f0,female> {NOISE}
 """
 TEST = """BobRay_2010 1 inter_segment_gap 0 1.00 <o,,unknown> ignore_time_segment_in_scoring
-BobRay_2010 1 Bob_Ray 1.00 2.50 <F0_M> thank you
+BobRay_2010 1 Bob_Ray 1.00 2.50 <F0_M> thank you <unk>
 BobRay_2010 1 Bob_Ray 2.25 4.25 <F0_M> i 'd like that
 """
 
@@ -72,6 +74,24 @@ def test_texts_speakers_and_samples_of_the_sets(release, tmp_path):
     lengths = [soundfile.info(path).duration for path in test.wavs.values()]
     assert lengths == [1.5, 2.0]
     assert all(validate_data_dir(tmp_path / "data" / name).ok for name in ("train", "dev", "test"))
+
+
+def test_references_as_published_are_scored_beside_the_texts(release, tmp_path):
+    prepare_tedlium2(tmp_path / "data", root=release)
+    text = tmp_path / "data" / "test" / "text"
+    assert read_table(text.with_name("text_published")) == {
+        "BobRay_2010-0000100-0000250": "thank you <unk>",
+        "BobRay_2010-0000225-0000425": "i'd like that",
+    }
+    assert not (tmp_path / "data" / "train" / "text_published").exists()
+    names = ["--set=test", "--experiment=asr", "--model=asr", f"--out={tmp_path / 'asr' / 'score.json'}"]
+    assert score.main([f"--hyp={text}", f"--ref={text}", *names]) == 0
+    rows = {row.metric: row.value for row in read_score_rows(tmp_path / "asr" / "score.json")}
+    assert rows == {"wer": 0, "published_wer": pytest.approx(1 / 6)}
+    assert report.main([f"--exp={tmp_path / 'asr'}", f"--out={tmp_path}", "--title=talks"]) == 0
+    assert "Published-WER is against `text_published`" in (tmp_path / "RESULTS.md").read_text()
+    assert score.main([f"--hyp={text}", f"--ref={text}", *names, "--metric_name=t2s_wer"]) == 0
+    assert [row.metric for row in read_score_rows(tmp_path / "asr" / "score.json")] == ["t2s_wer"]
 
 
 def test_talks_that_the_copy_lacks_are_counted(release, tmp_path, caplog):

@@ -96,7 +96,7 @@ def test_every_training_of_a_study_is_counted(plans):
     assert annealed.names == ("none/argmax_0.5", "none/argmax_1", "none/argmax_annealed") and annealed.runs == 9
 
 
-GRIDS = {"feedback": 21, "adaptation": 30}
+GRIDS = {"models": 1, "feedback": 21, "adaptation": 30}
 
 
 def test_an_evaluation_that_the_hours_leave_out_is_named(plans):

@@ -134,6 +134,7 @@ def test_all_runs_are_complete_and_listed(out):
         "labels": {"feedback": "st_argmax", "seed": 1},
         "folder": "enough/st_argmax/seed1",
         "baseline": "enough/baseline/seed1",
+        "target_sets": [],
         "epochs": 2,
         "overrides": ["training.max_epochs=2", "model.feedback=st_argmax", "training.seed=1"],
     }

@@ -73,6 +73,7 @@ def test_combinations_are_left_out_and_not_compared_with(expand):
         ({"settings": {**RUN, "models": "other"}}, "starts from the models other; there are: m"),
         ({"settings": {**RUN, "tokenizer": "hubert"}}, "tokenizer=hubert, and its models m have mfcc"),
         ({"settings": {**RUN, "test_sets": []}}, "test_sets names no set"),
+        ({"settings": {**RUN, "target_sets": ["u"]}}, "target_sets: u is none of test_sets"),
         ({"axes": {"feedback": {"a/b": {}}}}, "'a/b' becomes a folder"),
         ({"axes": {"feedback": {"..": {}}}}, "'..' becomes a folder"),
         ({"axes": {"feedback": {False: {}}}}, "YAML reads the label False as no text"),

@@ -69,6 +69,8 @@ class RunSettings:
         train_sets: Names of the paired sets.
         valid_set: Name of the validation set.
         test_sets: Sets that are recognised before training and after every epoch.
+        target_sets: Those of them that are of a domain which the pair was not trained on; then the runs adapt, and the
+            others say what they forget. Empty if all are of the pair's own domain.
         speech_sets: Sets used as speech without text.
         text_sets: Sets used as text without speech.
         tokenizer: That of the pair.
@@ -81,6 +83,7 @@ class RunSettings:
     train_sets: list[str] = MISSING
     valid_set: str = MISSING
     test_sets: list[str] = MISSING
+    target_sets: list[str] = field(default_factory=list)
     speech_sets: list[str] = field(default_factory=list)
     text_sets: list[str] = field(default_factory=list)
     tokenizer: str = "mfcc"

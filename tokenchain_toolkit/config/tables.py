@@ -7,8 +7,9 @@ from omegaconf import MISSING
 from tokenchain_toolkit.errors import ConfigError
 
 # What the claim says of our figure, and the sign that is good: an error that falls, epochs that are saved; and, where
-# nothing is to get worse, an error that does not rise or an opinion that does not fall.
-SIGNS = {"lower": -1, "earlier": 1, "no_higher": -1, "no_lower": 1}
+# nothing is to get worse, an error that does not rise or an opinion that does not fall. ``none``: the claim is of
+# another metric, so it stands beside our figure and says nothing of it.
+SIGNS = {"lower": -1, "earlier": 1, "no_higher": -1, "no_lower": 1, "none": 0}
 STABLE = ("no_higher", "no_lower")
 
 

@@ -12,9 +12,12 @@ the words follows the data preparation that Kaldi and ESPnet publish for this co
 
 The marks are no words: silence ``<sil>``, sounds and hesitations (``{NOISE}``, ``{BREATH}``, ``{COUGH}``, ``{SMACK}``,
 ``{UH}``, ``{UM}``, also in ``<>`` or ``[]``), and ``<unk>``, which stands for a word that the transcript does not have.
-The published preparation removes ``<sil>`` and keeps the others as symbols, which Kaldi's scoring takes out of what was
-recognised. Here they are all removed, in training and in testing, so that they count for nobody, and a model of a
-corpus without them can read the texts; ``<unk>`` goes with a suffix that belongs to it (``<unk> 's``).
+The published preparation removes ``<sil>`` and keeps the others as words of the texts, ``{NOISE}`` as ``[NOISE]``.
+ESPnet scores them as such; Kaldi takes them out of what was recognised and leaves them in the reference. In the texts
+here they are all removed, so that a model of a corpus without them can read the texts and they count for nobody;
+``<unk>`` goes with a suffix that belongs to it (``<unk> 's``). Error rates on these texts are not comparable with
+published ones, so a segment also has its text as published, to be scored beside; what a model reads that never saw a
+mark has an error there for each of them.
 """
 
 import re
@@ -29,6 +32,8 @@ COMMENT = ";;"
 IGNORED = "ignore_time_segment_in_scoring"
 MIN_FIELDS = 5
 UNKNOWN_WORD = "<unk>"
+SILENCE = "<sil>"
+BRACKETS = str.maketrans("{}", "[]")
 LABEL = re.compile(r"<[^<>\s]*>")
 PRONUNCIATION = re.compile(r"\([0-9]\)")
 UTTERANCE_NAME = re.compile(r"\([^ ]*\)$")
@@ -44,6 +49,7 @@ class StmSegment:
         start: Where it begins, in seconds.
         end: Where it ends, in seconds.
         text: Its words, without marks.
+        published: The same as Kaldi and ESPnet score it, where marks other than silence are words.
         line: Number of the line in the file.
     """
 
@@ -51,6 +57,7 @@ class StmSegment:
     start: float
     end: float
     text: str
+    published: str
     line: int
 
     @property
@@ -113,7 +120,7 @@ def _segment(line: str, where: str, number: int, marks: Counter[str]) -> StmSegm
         raise DataError(f"{where}: from {fields[3]} to {fields[4]} s is no stretch of time; mend or remove the line")
     has_label = len(fields) > MIN_FIELDS and LABEL.fullmatch(fields[MIN_FIELDS])
     words = fields[MIN_FIELDS + 1 :] if has_label else fields[MIN_FIELDS:]
-    return StmSegment(fields[0], start, end, plain_text(words, marks), number)
+    return StmSegment(fields[0], start, end, plain_text(words, marks), published_text(words), number)
 
 
 def plain_text(words: Sequence[str], marks: Counter[str]) -> str:
@@ -123,11 +130,20 @@ def plain_text(words: Sequence[str], marks: Counter[str]) -> str:
         words: As they stand in the line.
         marks: Is told how often each mark was removed.
     """
-    text = UTTERANCE_NAME.sub("", PRONUNCIATION.sub("", " ".join(words)))
-    spoken = MARK.sub(lambda found: _removed(found[0], marks), text).split()
+    spoken = MARK.sub(lambda found: _removed(found[0], marks), _without_names(words)).split()
     joined = join_suffixes(spoken)
     marks[UNKNOWN_WORD] += sum(word.startswith(UNKNOWN_WORD) for word in joined)
     return " ".join(word for word in joined if not word.startswith(UNKNOWN_WORD))
+
+
+def published_text(words: Sequence[str]) -> str:
+    """The words with the marks among them that the published preparation keeps; see the head of this file."""
+    return " ".join(join_suffixes(_without_names(words).replace(SILENCE, " ").split())).translate(BRACKETS)
+
+
+def _without_names(words: Sequence[str]) -> str:
+    """The line without numbers of pronunciations and a name of the utterance."""
+    return UTTERANCE_NAME.sub("", PRONUNCIATION.sub("", " ".join(words)))
 
 
 def _removed(mark: str, marks: Counter[str]) -> str:

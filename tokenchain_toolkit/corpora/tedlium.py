@@ -10,10 +10,11 @@ that Kaldi and ESPnet publish:
 * Those of ``dev`` and ``test`` stay as they are, also where they overlap.
 * An utterance may end up to 0.5 s after its talk does, and is cut off there.
 
-``skipped.tsv`` of each set lists what is left out, with the reason: utterances without words; those that the audio does
-not hold or that the overlap leaves shorter than 0.1 s; and, if the text units of another corpus are to write the texts,
-those that have characters that they cannot write. If what has words and is left out is more than 1 % of a set, the
-preparation stops.
+``text_published`` of ``dev`` and ``test`` has their references with marks as words, of which the published error rates
+are; ``score`` counts against both. ``skipped.tsv`` of each set lists what is left out, with the reason: utterances
+without words, also of the published references; those that the audio does not hold or that the overlap leaves shorter
+than 0.1 s; and, if the text units of another corpus are to write the texts, those that have characters that they cannot
+write. If what has words and is left out is more than 1 % of a set, the preparation stops.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from pathlib import Path
 from tokenchain_toolkit.corpora.published import warn_if_incomplete
 from tokenchain_toolkit.corpora.stm import StmSegment, read_stm
 from tokenchain_toolkit.corpora.talk_cuts import SAMPLE_RATE, Cut, cut_talk, num_samples, plan_cuts
-from tokenchain_toolkit.data.kaldi import write_data_dir
+from tokenchain_toolkit.data.kaldi import PUBLISHED, write_data_dir, write_table
 from tokenchain_toolkit.data.stamp import StageStamp
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_text
@@ -38,17 +39,18 @@ logger = logging.getLogger(__name__)
 RELEASE = "TEDLIUM_release2"
 SETS = ("train", "dev", "test")
 PADDED_SETS = ("train",)
-VERSION = 1  # raise it when the same release gives another corpus
+VERSION = 2  # raise it when the same release gives another corpus
 MAX_SKIPPED = 0.01
 NO_WORDS = "no words"
 
 
 @dataclass
 class Selection:
-    """What of a set is used: utterances of each talk and their texts, and why others are left out."""
+    """What of a set is used: utterances of each talk and their texts, two of each, and why others are left out."""
 
     cuts: dict[str, dict[str, Cut]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    published: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
 
@@ -98,6 +100,8 @@ def prepare_tedlium2(
         for talk, cuts in found.cuts.items():
             cut_talk(talks[name][talk], cuts, audio / name / talk)
         _write_tables(out / name, audio / name, found)
+        if name not in PADDED_SETS:
+            write_table(out / name / PUBLISHED, found.published)
         removed = ", ".join(f"{count} {mark}" for mark, count in marks.most_common())
         logger.info("%s: marks removed from the texts: %s", out / name, removed or "none")
     stamp.finish(also=[out / name for name in SETS])
@@ -175,6 +179,8 @@ def select_utterances(
         found.skipped |= refused | {utt_id: reason for utt_id, reason in faults.items() if reason}
         found.cuts[talk] = {utt_id: cut for utt_id, cut in cuts.items() if utt_id not in found.skipped}
         found.texts |= {utt_id: texts[utt_id] for utt_id in found.cuts[talk]}
+        published = {segment.utt_id: write(segment.published) for segment in spoken}
+        found.published |= {utt_id: published[utt_id] for utt_id in found.cuts[talk]}
     return found
 
 

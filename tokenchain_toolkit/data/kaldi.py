@@ -7,6 +7,9 @@ from pathlib import Path
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_text
 
+# References beside ``text`` that differ from it as the published scoring of a corpus does.
+PUBLISHED = "text_published"
+
 
 @dataclass(frozen=True)
 class DataDir:

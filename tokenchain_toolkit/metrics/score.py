@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tokenchain_toolkit.data.kaldi import read_table
+from tokenchain_toolkit.data.kaldi import PUBLISHED, read_table
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import worst_utterances, write_alignments
 from tokenchain_toolkit.metrics.error_rate import (
@@ -26,7 +26,8 @@ class ScoreRequest:
     Args:
         hypothesis: Kaldi ``text`` table that a decoder wrote.
         reference: Kaldi ``text`` table of the set.
-        metrics: Names of the figures; ``cer`` counts characters, every other name counts words.
+        metrics: Names of the figures; ``cer`` counts characters, every other name counts words. With ``wer`` comes
+            ``published_wer`` where ``text_published`` stands beside ``reference``: references as others score them.
         baselines: Hypothesis tables of the experiments to compare with, ``exp/<experiment>/decode_<set>/text``.
         output: ``score.json``; the alignments land beside it.
     """
@@ -52,14 +53,18 @@ def score(request: ScoreRequest) -> list[ScoreRow]:
     """
     references, hypotheses = read_table(request.reference), read_table(request.hypothesis)
     baselines = {path: read_table(path) for path in request.baselines}
+    measured = dict.fromkeys(request.metrics, references)
+    published = request.reference.with_name(PUBLISHED)
+    if "wer" in measured and published.is_file():
+        measured["published_wer"] = read_table(published)
     rows: list[ScoreRow] = []
-    for metric in request.metrics:
+    for metric, expected in measured.items():
         measure = character_error_rate if metric == "cer" else word_error_rate
-        result = measure(references, hypotheses)
+        result = measure(expected, hypotheses)
         rows.append(_row(request, metric, result))
         logger.info("%s", describe(rows[-1]))
         for path, table in baselines.items():
-            rows.extend(_change_rows(request, metric, path, measure(references, table), result))
+            rows.extend(_change_rows(request, metric, path, measure(expected, table), result))
     words = word_error_rate(references, hypotheses, num_bootstrap=1)
     write_alignments(request.output.parent, worst_utterances(references, hypotheses, words.per_utterance))
     recogniser = request.hypothesis.parent / RECOGNISER

@@ -75,7 +75,7 @@ def read_measures(exp: Path, rows: Sequence[ScoreRow]) -> dict[str, str]:
     """
     found: dict[str, list[str]] = {}
     for row in rows:
-        if row.recogniser and row.metric not in ("wer", "cer") and not row.metric.endswith(CHANGE_SUFFIX):
+        if row.recogniser and row.metric not in ("wer", "published_wer", "cer") and not row.metric.endswith(CHANGE_SUFFIX):
             found.setdefault(described(row.recogniser), []).append(metric_name(row.metric))
     for path in sorted(exp.rglob("measures.json")):
         for metric, measure in read_json(path)["measures"].items():

@@ -55,7 +55,7 @@ def build_grid_report(out: Path, *, title: str, command: str) -> Path:
         grid.name: {
             "rates": draw_rates(grid),
             "changes": draw_grid_changes(grid),
-            "adaptation": draw_adaptation(grid) if len(grid.sets) > 1 else "",
+            "adaptation": draw_adaptation(grid),
         }
         for grid in grids
     }

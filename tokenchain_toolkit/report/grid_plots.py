@@ -1,16 +1,17 @@
-"""Plots of a grid: error rate by epoch, changes against the baseline, and the source's rate against a target's."""
+"""Plots of a grid: error rate by epoch, changes against the baseline, and a source's rate against a target's."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenchain_toolkit.report.curves import INK, RULE, SERIES, style_panel, to_svg
-from tokenchain_toolkit.report.grid_results import ArmResult, GridResult
+from tokenchain_toolkit.report.grid_results import ArmResult, GridResult, SetResult
 from tokenchain_toolkit.report.interval_plot import DrawnChange, draw_intervals
 
 PANEL_COLUMNS, LEGEND_COLUMNS = 2, 4
 PANEL_HEIGHT, LEGEND_ROW = 3.2, 0.22  # inches
 DASHES = ("-", "--", "-.", ":")
 Style = dict[str, Any]
+Panel = TypeVar("Panel")
 
 
 def draw_rates(grid: GridResult) -> str:
@@ -32,15 +33,19 @@ def draw_rates(grid: GridResult) -> str:
 
 
 def draw_adaptation(grid: GridResult) -> str:
-    """The source's error rate across and a target's up, a path over the epochs for each arm; a panel for each target.
+    """A source's error rate across and a target's up, a path over the epochs for each arm; a panel for each two sets.
 
-    A path that leads straight down learns the target and forgets nothing.
+    A path that leads straight down learns the target and forgets nothing. Empty if there are not both.
     """
-    source = grid.sets[0]
-    panels = {f"WER of {target.name} against that of {source.name}": target.main.arms for target in grid.sets[1:]}
+    panels = {
+        f"WER of {target.name} against that of {source.name}": (source, target)
+        for target in grid.targets
+        for source in grid.sources
+    }
 
-    def draw_panel(axis: Any, arms: dict[str, ArmResult], styles: dict[str, Style]) -> None:
-        for name, result in arms.items():
+    def draw_panel(axis: Any, pair: tuple[SetResult, SetResult], styles: dict[str, Style]) -> None:
+        source, target = pair
+        for name, result in target.main.arms.items():
             other = source.main.arms.get(name)
             epochs = [epoch for epoch in result.rates if other is not None and epoch in other.rates]
             if other is None or not epochs:
@@ -54,7 +59,7 @@ def draw_adaptation(grid: GridResult) -> str:
         axis.set_ylabel("%", color=INK)
         axis.grid(axis="x", color=RULE, linewidth=0.7)
 
-    return _draw_panels(grid, panels, draw_panel, "Adaptation and forgetting")
+    return _draw_panels(grid, panels, draw_panel, "Adaptation and forgetting") if panels else ""
 
 
 def draw_grid_changes(grid: GridResult) -> str:
@@ -72,8 +77,8 @@ def draw_grid_changes(grid: GridResult) -> str:
 
 def _draw_panels(
     grid: GridResult,
-    panels: dict[str, dict[str, ArmResult]],
-    draw_panel: Callable[[Any, dict[str, ArmResult], dict[str, Style]], None],
+    panels: dict[str, Panel],
+    draw_panel: Callable[[Any, Panel, dict[str, Style]], None],
     label: str,
 ) -> str:
     """Panels in rows above one legend, as an inline SVG element."""
@@ -86,8 +91,8 @@ def _draw_panels(
         axes = canvas.subplots(num_rows, PANEL_COLUMNS, squeeze=False).flatten()
         for axis in axes[len(panels) :]:
             axis.remove()
-        for axis, (title, arms) in zip(axes, panels.items(), strict=False):
-            draw_panel(axis, arms, styles)
+        for axis, (title, panel) in zip(axes, panels.items(), strict=False):
+            draw_panel(axis, panel, styles)
             style_panel(axis, title)
         lines = [Line2D([], [], **style) for style in styles.values()]
         canvas.legend(

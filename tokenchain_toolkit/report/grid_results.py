@@ -125,13 +125,28 @@ class SetResult:
 
 @dataclass(frozen=True)
 class GridResult:
-    """One grid; of its sets the one comes first that was read best before training, the source of an adaptation."""
+    """One grid.
+
+    Attributes:
+        name: Its name.
+        arms: Its arms.
+        roles: Arm -> what it learns from.
+        sources: Sets of the domain that the pretrained pair was trained on.
+        targets: Sets of another domain, which an adaptation is to learn; none if the grid is no adaptation.
+        diagnostics: What was measured inside the chain.
+    """
 
     name: str
     arms: list[Arm]
     roles: dict[str, Role]
-    sets: list[SetResult]
+    sources: list[SetResult]
+    targets: list[SetResult]
     diagnostics: list[Diagnostic]
+
+    @property
+    def sets(self) -> list[SetResult]:
+        """All sets, the sources first."""
+        return [*self.sources, *self.targets]
 
     @property
     def num_runs(self) -> int:
@@ -161,18 +176,13 @@ def measure_grids(out: Path) -> list[GridResult]:
 
 def _measure_grid(out: Path, name: str, arms: list[Arm]) -> GridResult:
     errors, roles = read_errors(out, arms), read_roles(out, arms)
-    sets = [
-        SetResult(
-            set_name, {head: _measure_head(head, heads[head], arms, roles) for head in HEAD_NAMES if head in heads}
-        )
-        for set_name, heads in sorted(errors.items())
-    ]
-    return GridResult(name, arms, roles, sorted(sets, key=_first_rate), read_diagnostics(out, arms))
-
-
-def _first_rate(result: SetResult) -> float:
-    """Mean error rate of all arms at their first epoch."""
-    return float(np.mean([arm.rates[min(arm.rates)].value for arm in result.main.arms.values()]))
+    adapted_to = {set_name for arm in arms for run in arm.runs for set_name in run.target_sets}
+    sources: list[SetResult] = []
+    targets: list[SetResult] = []
+    for set_name, heads in sorted(errors.items()):
+        measured = {head: _measure_head(head, heads[head], arms, roles) for head in HEAD_NAMES if head in heads}
+        (targets if set_name in adapted_to else sources).append(SetResult(set_name, measured))
+    return GridResult(name, arms, roles, sources, targets, read_diagnostics(out, arms))
 
 
 def _measure_head(head: str, measured: HeadErrors, arms: Sequence[Arm], roles: Mapping[str, Role]) -> HeadResult:

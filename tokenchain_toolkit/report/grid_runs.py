@@ -20,12 +20,16 @@ T2S, UNFINISHED = "t2s", "t2s_unfinished"
 
 @dataclass(frozen=True)
 class GridRun:
-    """One finished run, as ``runs.json`` lists it; ``folder`` and ``baseline`` are relative to that file."""
+    """One finished run, as ``runs.json`` lists it; ``folder`` and ``baseline`` are relative to that file.
+
+    ``target_sets`` are the sets that it adapts to; none if it stays in the domain of the models that it starts from.
+    """
 
     grid: str
     labels: dict[str, Any]
     folder: str
     baseline: str | None
+    target_sets: list[str]
     epochs: int
     overrides: list[str]
 

@@ -14,9 +14,9 @@ from tokenchain_toolkit.metrics.seed_bootstrap import Interval
 from tokenchain_toolkit.report.arm_changes import ArmChange, change_between, change_since_start
 from tokenchain_toolkit.report.grid_claims import REFUTED, SEEN
 from tokenchain_toolkit.report.grid_runs import Arm, HeadErrors, read_errors, read_runs
-from tokenchain_toolkit.report.results import is_error_rate
+from tokenchain_toolkit.report.results import DASH, is_error_rate
 
-UNDECIDED, UNCHANGED = "open", "no change seen"
+UNDECIDED, UNCHANGED, UNMARKED = "open", "no change seen", DASH
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,12 @@ class Study:
 def mark_of(row: RowSettings, cell: Cell) -> str:
     """`SEEN` where the interval lies wholly on the good side of zero, `REFUTED` where it lies wholly on the bad one.
 
-    Else `UNDECIDED`; where the claim is that nothing gets worse and there is an interval, `UNCHANGED`.
+    Else `UNDECIDED`; where the claim is that nothing gets worse and there is an interval, `UNCHANGED`; where the claim
+    is of another metric, `UNMARKED`.
     """
     sign = SIGNS[row.sign]
+    if not sign:
+        return UNMARKED
     low, high = sorted((sign * cell.change.ci_low, sign * cell.change.ci_high))
     if math.isnan(low) or math.isnan(high):
         return UNDECIDED

@@ -101,6 +101,7 @@ def complete_runs(study: Study) -> list[dict[str, Any]]:
             "labels": {**run.cell.labels, SEED: run.cell.seed},
             "folder": run.cell.name,
             "baseline": run.cell.baseline,
+            "target_sets": run.cell.settings.target_sets,
             "epochs": run.work.config.training.max_epochs,
             "overrides": shown[run.cell.name],
         }

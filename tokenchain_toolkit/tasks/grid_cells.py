@@ -116,6 +116,9 @@ def _settings(
         raise ConfigError(f"{where}, {at or 'settings'}: {error}") from error
     if not settings.test_sets:
         raise ConfigError(f"{where}.settings.test_sets names no set, so nothing would be measured")
+    untested = set(settings.target_sets) - set(settings.test_sets)
+    if untested:
+        raise ConfigError(f"{where}.settings.target_sets: {min(untested)} is none of test_sets; add it there")
     return settings
 
 

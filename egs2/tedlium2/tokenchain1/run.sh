@@ -2,6 +2,9 @@
 # Adaptation to TED-LIUM 2: chains go on from the models of a LibriSpeech recipe, on its tokens and text units. Its training
 # set is replayed, its test sets say what is forgotten. Needs TEDLIUM2 and TEDLIUM2_SOURCE of db.sh, and a GPU; not run to
 # its end so far. The source recipe has to be run up to train_s2a first; without its S2A nothing is synthesized.
+# The source's text units, BPE 5000, stay [assumed]; ESPnet's recipe that is trained on TED-LIUM 2 has 500.
+# WER is of texts without marks such as <unk> and [NOISE]; what others report is to be compared with Published-WER, in
+# which they are words (tokenchain_toolkit/corpora/stm.py), and each is an error, since no model here writes them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./db.sh
