@@ -70,7 +70,7 @@ def test_s2a_is_planned_at_the_rate_of_its_codes(paper):
     """EnCodec has 75 frames a second, HuBERT 50."""
     (s2a,) = (each for each in paper if each.kind == "s2a" and each.recipe == "librispeech_100")
     assert (s2a.sizes.frame_rate, s2a.sizes.acoustic_rate, s2a.sizes.num_quantizers) == (50.0, 75.0, 8)
-    same = replace(s2a.config, data=replace(s2a.config.data, max_prompt_frames=0))
+    same = replace(s2a.config, data=replace(s2a.config.data, min_prompt_frames=0, max_prompt_frames=0))
     (at_75, at_50) = plan([replace(s2a, config=same), replace(s2a, config=same, kind="t2s")])
     assert at_75.flops / at_50.flops == pytest.approx(1.5, rel=0.02)
     assert at_75.updates / at_50.updates == pytest.approx(1.5, rel=0.02)

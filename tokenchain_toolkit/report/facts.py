@@ -75,7 +75,8 @@ def read_measures(exp: Path, rows: Sequence[ScoreRow]) -> dict[str, str]:
     """
     found: dict[str, list[str]] = {}
     for row in rows:
-        if row.recogniser and row.metric not in ("wer", "published_wer", "cer") and not row.metric.endswith(CHANGE_SUFFIX):
+        of_its_own = row.metric in ("wer", "published_wer", "cer") or row.metric.endswith(CHANGE_SUFFIX)
+        if row.recogniser and not of_its_own:
             found.setdefault(described(row.recogniser), []).append(metric_name(row.metric))
     for path in sorted(exp.rglob("measures.json")):
         for metric, measure in read_json(path)["measures"].items():
