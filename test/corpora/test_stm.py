@@ -75,6 +75,15 @@ def test_comments_ignored_stretches_and_repeated_lines_are_no_utterances(tmp_pat
     assert [segment.line for segment in read(tmp_path, content)] == [5]
 
 
+def test_lines_that_differ_in_what_is_no_word_are_taken_once(tmp_path):
+    other = "AnnLee_2009 1 AnnLee_2009 14.57 21.83 <o,f0,female>  {UH} yes it 's easy(2)\n"
+    path = tmp_path / "AnnLee_2009.stm"
+    path.write_text(GOOD + other)
+    marks = Counter()
+    assert [(segment.line, segment.text) for segment in read_stm(path, marks)] == [(1, "yes it's easy")]
+    assert not +marks
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

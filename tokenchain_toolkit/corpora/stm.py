@@ -4,7 +4,7 @@ A line is ``talk channel speaker start end [<label>] words``, times in seconds; 
 the words follows the data preparation that Kaldi and ESPnet publish for this corpus:
 
 * A line that says ``ignore_time_segment_in_scoring`` (gaps between talkers, other speech) is no utterance.
-* A line that stands twice is taken once.
+* A line that stands twice is taken once, also where it differs in what is no word.
 * ``word(2)``, the second pronunciation of a word, is ``word``; a name of the utterance in parentheses at the end of the
   line is none of its words.
 * A word that begins with an apostrophe is joined to the one before it: ``it 's`` is ``it's``. One that comes after such
@@ -80,22 +80,22 @@ def read_stm(path: Path, marks: Counter[str]) -> list[StmSegment]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 (byte {error.start}); unpack the release again") from error
-    segments: list[StmSegment] = []
-    first_line: dict[str, int] = {}
-    seen: set[str] = set()
+    segments: dict[str, StmSegment] = {}
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith(COMMENT) or IGNORED in line.lower() or line in seen:
+        if not line.strip() or line.startswith(COMMENT) or IGNORED in line.lower():
             continue
-        seen.add(line)
-        segment = _segment(line, f"{path}:{number}", number, marks)
-        if segment.utt_id in first_line:
+        removed: Counter[str] = Counter()
+        segment = _segment(line, f"{path}:{number}", number, removed)
+        first = segments.get(segment.utt_id)
+        if first is None:
+            segments[segment.utt_id] = segment
+            marks.update(removed)
+        elif first.text != segment.text:
             raise DataError(
-                f"{path}:{number}: the times are those of line {first_line[segment.utt_id]}, and the words are others; "
+                f"{path}:{number}: the times are those of line {first.line}, and the words are others; "
                 "keep one of the two lines"
             )
-        first_line[segment.utt_id] = number
-        segments.append(segment)
-    return segments
+    return list(segments.values())
 
 
 def _segment(line: str, where: str, number: int, marks: Counter[str]) -> StmSegment:
