@@ -217,9 +217,14 @@ def test_an_archive_put_there_by_hand_is_checked_and_kept(server, tmp_path):
         get(server, tmp_path)
     assert (tmp_path / "corpus.tar.gz").read_bytes() == b"something else"
     (tmp_path / "corpus.tar.gz").write_bytes(GOOD)
-    get(server, tmp_path, keep_archive=True)
+    get(server, tmp_path)
     assert (tmp_path / "corpus" / "README").is_file() and (tmp_path / "corpus.tar.gz").is_file()
     assert not server.asked
+
+
+def test_a_downloaded_archive_is_kept_if_that_is_asked_for(server, tmp_path):
+    get(server, tmp_path, keep_archive=True)
+    assert (tmp_path / "corpus.tar.gz").read_bytes() == GOOD and server.asked == [None]
 
 
 def test_what_was_removed_after_unpacking_is_fetched_again(server, tmp_path):

@@ -53,13 +53,13 @@ class Archive:
 def fetch(archive: Archive, folder: Path, *, keep_archive: bool = False, wait_seconds: float = WAIT_SECONDS) -> None:
     """Download, check and unpack an archive into ``folder``, unless what is needed of it is there from an earlier call.
 
-    An archive that lies in ``folder`` already is not downloaded again, but checked like any other. What is unpacked
-    appears in ``folder`` only once all of it is there.
+    An archive that lies in ``folder`` already is not downloaded again, but checked like any other, and stays there. What
+    is unpacked appears in ``folder`` only once all of it is there.
 
     Args:
         archive: Address, what is needed of it, and checksum.
         folder: Where it is unpacked; several archives may share it.
-        keep_archive: Keep the archive after unpacking.
+        keep_archive: Keep the archive that was downloaded after unpacking.
         wait_seconds: Pause before the second attempt at a broken download.
 
     Raises:
@@ -71,7 +71,8 @@ def fetch(archive: Archive, folder: Path, *, keep_archive: bool = False, wait_se
     with _disk_named(folder):
         if is_unpacked(archive, folder):
             return
-        if path.is_file():
+        was_there = path.is_file()
+        if was_there:
             check_sum(path, archive.checksum)
         else:
             download(archive, path, wait_seconds=wait_seconds)
@@ -80,7 +81,7 @@ def fetch(archive: Archive, folder: Path, *, keep_archive: bool = False, wait_se
         if missing:
             raise DataError(f"{path} holds no {' and no '.join(missing)}, so it is another archive; remove it")
         write_json(record, asdict(archive))
-        if not keep_archive:
+        if not (was_there or keep_archive):
             path.unlink()
 
 
