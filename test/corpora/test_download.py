@@ -279,7 +279,7 @@ EVIL = {
     "above": ("../outside", b"x"),
     "far above": ("corpus/../../outside", b"x"),
     "link": special("corpus/link", tarfile.SYMTYPE, "../../outside"),
-    "link to its own folder": special("corpus/link", tarfile.SYMTYPE, "README"),
+    "link to anywhere": special("corpus/link", tarfile.SYMTYPE, "/etc/hosts"),
     "hard link": special("corpus/link", tarfile.LNKTYPE, "/etc/hosts"),
     "device": special("corpus/device", tarfile.CHRTYPE),
     "pipe": special("corpus/pipe", tarfile.FIFOTYPE),
@@ -294,6 +294,16 @@ def test_of_an_archive_with_an_evil_member_nothing_is_kept(kind, tmp_path):
     with pytest.raises(DataError, match=r"evil\.tar\.gz: .*nothing of it was unpacked"):
         unpack(folder / "evil.tar.gz", folder)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["downloads", "evil.tar.gz"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_a_link_within_an_archive_is_left_out_and_named(kind, tmp_path, caplog):
+    target = "README" if kind == tarfile.SYMTYPE else "corpus/README"
+    archive = tar_of([("corpus/README", b"read me"), special("corpus/link", kind, target), ("corpus/a", b"1")])
+    (tmp_path / "a.tar.gz").write_bytes(archive)
+    unpack(tmp_path / "a.tar.gz", tmp_path)
+    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == ["README", "a"]
+    assert f"corpus/link: a link to {target}, which is left out" in caplog.text
 
 
 def test_an_absolute_name_stays_in_the_folder(tmp_path):

@@ -61,7 +61,7 @@ def _add_published_corpora(add: Add) -> None:
     for corpus in (librispeech, an4, ljspeech, tedlium2):
         corpus.add_argument("--root", default="", help="folder of the corpus; empty: it is downloaded")
         corpus.add_argument("--downloads", type=Path, default=Path("downloads"), help="folder of what is downloaded")
-        corpus.add_argument("--keep_archives", action="store_true", help="keep archives after unpacking")
+        corpus.add_argument("--keep_archives", action="store_true", help="keep downloaded archives after unpacking")
     for corpus in (ljspeech, kerstin):
         corpus.add_argument("--num_jobs", type=int, default=2, help="files resampled at the same time")
 

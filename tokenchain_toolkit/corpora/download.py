@@ -53,8 +53,8 @@ class Archive:
 def fetch(archive: Archive, folder: Path, *, keep_archive: bool = False, wait_seconds: float = WAIT_SECONDS) -> None:
     """Download, check and unpack an archive into ``folder``, unless what is needed of it is there from an earlier call.
 
-    An archive that lies in ``folder`` already is not downloaded again, but checked like any other, and stays there. What
-    is unpacked appears in ``folder`` only once all of it is there.
+    An archive that lies in ``folder`` already is not downloaded again, but checked like any other, and stays there.
+    What is unpacked appears in ``folder`` only once all of it is there.
 
     Args:
         archive: Address, what is needed of it, and checksum.
@@ -153,14 +153,16 @@ def check_sum(path: Path, checksum: str) -> None:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack a tar archive of files and folders; nothing of it is kept if any member is not to be trusted.
+    """Unpack a tar archive; nothing of it is kept if any member is not to be trusted.
+
+    Links that stay within the archive are left out and named: no corpus needs them.
 
     Args:
         path: Archive.
         folder: Where its members go; folders that are there already are filled up.
 
     Raises:
-        DataError: The archive is damaged, or a member is a link, a device, or would lie outside ``folder``.
+        DataError: The archive is damaged, or a member is a device, or it or what it links to would lie outside.
         MissingDependencyError: This Python cannot unpack safely.
         OSError: ``folder`` cannot be written to.
     """
@@ -272,10 +274,12 @@ def _size(path: Path) -> int:
 
 
 def _files_and_folders(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """Python's filter for data, and no links: no corpus needs them, and they are how archives break out."""
-    if not (member.isfile() or member.isdir()):
-        raise tarfile.SpecialFileError(member)
-    return tarfile.data_filter(member, folder)
+    """Python's filter for data, which refuses what leaves the folder; of links that do not, none is made."""
+    checked = tarfile.data_filter(member, folder)
+    if member.issym() or member.islnk():
+        logger.warning("%s: a link to %s, which is left out", member.name, member.linkname)
+        return None
+    return checked
 
 
 def _read_to_the_end(tar: tarfile.TarFile) -> None:
