@@ -6,6 +6,7 @@ Those four, and a new one of Kaldi tables, run on excerpts; the longer ones are 
 import importlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -354,3 +355,18 @@ def test_a_tag_names_its_tokenizer_if_it_has_a_configuration(tag, name, tmp_path
     stages = ("--stage", "learn_tokenizer", "--stop_stage", "learn_tokenizer")
     done = run(recipe, "--dry_run", "--tag", tag, *stages, environment=environment)
     assert f"--config conf/{name}.yaml" in done.stdout and f"--out exp/tokenizer_{tag}" in done.stdout
+
+
+@pytest.mark.parametrize("corpus", ["fsdd", "kerstin"])
+def test_a_repository_is_fetched_at_a_fixed_commit(corpus, tmp_path, environment):
+    recipe, tools = copy_of(corpus, tmp_path), tmp_path / "tools"
+    tools.mkdir()
+    script = '#!/usr/bin/env bash\nprintf "%s\\n" "$*" >>"$GIT_LOG"\n[[ $1 == init ]] && mkdir -p "${@: -1}"\n'
+    (tools / "git").write_text(script)
+    (tools / "git").chmod(0o755)
+    asked = {**environment, "PATH": f"{tools}:{environment['PATH']}", "GIT_LOG": str(tmp_path / "log")}
+    done = subprocess.run(["local/data.sh"], cwd=recipe, env={**asked, corpus.upper(): ""}, capture_output=True)
+    log = (tmp_path / "log").read_text().splitlines()
+    assert re.search(r" fetch --depth 1 https://github\.com/\S+ [0-9a-f]{40}$", log[1])
+    # Half a repository is not taken for a whole one.
+    assert done.returncode != 0 and [path.suffix for path in (recipe / "downloads").iterdir()] == [".part"]

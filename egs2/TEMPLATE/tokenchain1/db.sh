@@ -10,7 +10,7 @@ excerpt() {
 # mini_synth makes its own speech; the scale shrinks all of its sets.
 export MINI_SYNTH_SCALE=${MINI_SYNTH_SCALE:-1.0}
 
-# Free Spoken Digit Dataset, a clone of github.com/Jakobovski/free-spoken-digit-dataset; empty: clone it to downloads/.
+# Free Spoken Digit Dataset, a clone of github.com/Jakobovski/free-spoken-digit-dataset; empty: fetch a fixed commit.
 export FSDD=${FSDD-$(excerpt fsdd_excerpt)}
 export FSDD_SCALE=${FSDD_SCALE:-1.0}
 # Connected digits of speechocean762, a folder with Kaldi tables in train/; empty: leave this test set out.
@@ -32,7 +32,7 @@ export TEDLIUM2_SOURCE=${TEDLIUM2_SOURCE:-../../librispeech_100/tokenchain1}
 export LJSPEECH=${LJSPEECH-$(excerpt ljspeech_excerpt/LJSpeech-1.1)}
 # CMU AN4, the folder with etc/ and wav/; archive of 64 MB.
 export AN4=${AN4-$(excerpt mini_an4/downloads/an4)}
-# kerstin, a clone of github.com/rhasspy/dataset-voice-kerstin; empty: clone it to downloads/.
+# kerstin, a clone of github.com/rhasspy/dataset-voice-kerstin; empty: fetch a fixed commit to downloads/.
 export KERSTIN=${KERSTIN-$(excerpt kerstin_excerpt)}
 
 # Pretrained models, folders or hub ids, with safetensors.
