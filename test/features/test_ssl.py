@@ -1,5 +1,10 @@
 """SSL features from tiny random models in a local folder."""
 
+import shlex
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -201,3 +206,21 @@ def test_an_hour_goes_through_in_chunks(folders):
     # What repeats in the audio repeats in the features, wherever chunks are joined.
     first_TD, later_TD = features_TD[1000:1500], features_TD[150000:150500]
     assert np.abs(first_TD - later_TD).mean() < 0.1 * first_TD.std()
+
+
+def test_weights_without_safetensors_are_converted_by_the_command_that_the_message_names(folders, tmp_path):
+    folder = tmp_path / "a model"
+    shutil.copytree(folders / "hubert", folder)
+    (folder / "model.safetensors").unlink()
+    old_names = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    weights = transformers.HubertModel.from_pretrained(folders / "hubert").state_dict()
+    for new, old in old_names.items():
+        weights = {name.replace(new, old): value for name, value in weights.items()}
+    torch.save(weights, folder / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match=r"pytorch_model\.bin alone") as caught:
+        load(folder)
+    program, *words = shlex.split(str(caught.value).rpartition("safetensors are made of it by: ")[2])
+    assert (program, words[-1]) == ("python3", "FOLDER")
+    subprocess.run([sys.executable, *words[:-1], str(folder)], check=True, capture_output=True)
+    converted, original = (load(each).extract([noise(8000)])[0] for each in (folder, folders / "hubert"))
+    assert np.array_equal(converted, original)

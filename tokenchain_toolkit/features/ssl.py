@@ -17,6 +17,11 @@ from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.features.chunking import Chunk, cut_into_chunks
 from tokenchain_toolkit.files import digest_of_tensors
 
+# From pytorch_model.bin, of which nothing is executed, to model.safetensors in the same folder.
+CONVERSION = (
+    'python3 -c "import sys; from transformers import AutoModel as A; f = sys.argv[1]; '
+    'A.from_pretrained(f, use_safetensors=False, weights_only=True).save_pretrained(f)"'
+)
 STATISTICS_FRAMES = 200_000  # of the first convolution at once; 512 channels of them take 0.4 GB
 
 
@@ -183,6 +188,8 @@ def _load(model: str) -> tuple[Any, Any]:
         first = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"semantic.ssl.model={model}: cannot be loaded ({first}); name a local folder with config.json, "
-            "preprocessor_config.json and model.safetensors, or a hub id that can be reached"
+            "preprocessor_config.json and model.safetensors, or a hub id that can be reached. Where there is "
+            "pytorch_model.bin alone, which `hf download NAME --local-dir FOLDER` fetches, safetensors are made of it "
+            f"by: {CONVERSION} FOLDER"
         ) from error
     return preprocess, network.eval()

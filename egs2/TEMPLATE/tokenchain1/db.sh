@@ -35,7 +35,9 @@ export AN4=${AN4-$(excerpt mini_an4/downloads/an4)}
 # kerstin, a clone of github.com/rhasspy/dataset-voice-kerstin; empty: fetch a fixed commit to downloads/.
 export KERSTIN=${KERSTIN-$(excerpt kerstin_excerpt)}
 
-# Pretrained models, folders or hub ids, with safetensors.
+# Pretrained models, folders or hub ids, with safetensors. Of a FOLDER that has a pytorch_model.bin alone this makes them:
+# python3 -c "import sys; from transformers import AutoModel as A; f = sys.argv[1];
+# A.from_pretrained(f, use_safetensors=False, weights_only=True).save_pretrained(f)" FOLDER
 export HUBERT_BASE=${HUBERT_BASE:-facebook/hubert-base-ls960}
 export ENCODEC_24KHZ=${ENCODEC_24KHZ:-facebook/encodec_24khz}
 # The paper's tokenizer, a folder with config.json and SpeechTokenizer.pt; of --tag speechtokenizer alone.
