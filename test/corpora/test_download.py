@@ -15,7 +15,8 @@ import pytest
 
 from tokenchain_toolkit.corpora import download
 from tokenchain_toolkit.corpora.archives import AN4, LIBRISPEECH, LJSPEECH, OPENSLR, TEDLIUM2, fetch_all, needed_bytes
-from tokenchain_toolkit.corpora.download import Archive, fetch, unpack
+from tokenchain_toolkit.corpora.download import Archive, fetch
+from tokenchain_toolkit.corpora.unpacking import unpack
 from tokenchain_toolkit.errors import ConfigError, DataError
 
 
