@@ -62,6 +62,19 @@ def test_a_folder_that_no_stage_made_is_left_alone(tmp_path, source, overwrite):
     assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_output_of_another_command_is_left_alone(tmp_path, source, overwrite):
+    model = stamp_of(tmp_path, source, optim={"lr": 0.1}, training={"max_epochs": 2})
+    model.begin()
+    (model.folder / "model.safetensors").write_text("weights")
+    model.finish()
+    speech = stamp_of(tmp_path, source, rows=["abc"])
+    with pytest.raises(DataError, match=r"holds what another command made \(its settings are optim, training\)"):
+        speech.begin(overwrite=overwrite)
+    assert (model.folder / "model.safetensors").read_text() == "weights" and model.state() == "up_to_date"
+    assert stamp_of(tmp_path, source, optim={"lr": 0.2}, unpaired={}).begin(), "a setting more is the same stage"
+
+
 def test_a_missing_input_is_named(tmp_path):
     with pytest.raises(DataError, match="nowhere.txt is missing"):
         stamp_of(tmp_path, tmp_path / "nowhere.txt")

@@ -60,12 +60,14 @@ class StageStamp:
         stage can go on from it.
 
         Raises:
-            DataError: The folder holds files and no stamp, so it was not made by a stage.
+            DataError: The folder holds files and no stamp, so it was not made by a stage, or it holds what a stage with
+                other settings altogether made, such as a model where speech is to go.
         """
         state = self.state()
         if state == "up_to_date" and not overwrite:
             return False
         if state == "stale" or (overwrite and state != "new"):
+            self._refuse_what_is_not_ours()
             LOG.info("%s is made anew: %s", self.folder, self._why_stale() if state == "stale" else "--overwrite")
             shutil.rmtree(self.folder)
         elif state == "new" and self.folder.is_dir() and any(self.folder.iterdir()):
@@ -74,10 +76,23 @@ class StageStamp:
         self._began = time.monotonic()
         return True
 
+    def _before(self) -> dict[str, Any]:
+        """What the output that is there was made from."""
+        record: dict[str, Any] = read_json(self.folder / (DONE if (self.folder / DONE).is_file() else STARTED))
+        return record
+
+    def _refuse_what_is_not_ours(self) -> None:
+        """Stop before the output of another stage is removed: the settings of the two have no name in common."""
+        theirs, ours = self._before().get("config", {}), self.record["config"]
+        if theirs and ours and not theirs.keys() & ours.keys():
+            raise DataError(
+                f"{self.folder} holds what another command made (its settings are {', '.join(sorted(theirs))}); "
+                "name another folder, or remove this one yourself"
+            )
+
     def _why_stale(self) -> str:
         """What is not as it was when the output was begun."""
-        name = DONE if (self.folder / DONE).is_file() else STARTED
-        before = read_json(self.folder / name)
+        before = self._before()
         keys = changed_settings(before.get("config", {}), self.record["config"])
         keys += changed_settings(before.get("inputs", {}), self.record["inputs"])
         return f"{', '.join(keys)} changed" if keys else "it was made from other things"
