@@ -1,10 +1,14 @@
 """Stage stamps: the four states, and what each does to the folder."""
 
+import os
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tokenchain_toolkit.data.stamp import StageStamp, changed_inputs
+from tokenchain_toolkit.data.stamp import StageStamp, changed_inputs, make_output
 from tokenchain_toolkit.errors import DataError
 
 
@@ -34,8 +38,7 @@ def test_another_input_or_config_makes_it_stale(tmp_path, source, finished, what
     stamp = stamp_of(tmp_path, source, lr=0.1)
     stamp.begin()
     (stamp.folder / "result").write_text("old")
-    if finished:
-        stamp.finish()
+    stamp.finish() if finished else stamp.give_up()
     if what == "input":
         source.write_text("two")
     changed = stamp_of(tmp_path, source, lr=0.1 if what == "input" else 0.2)
@@ -48,8 +51,10 @@ def test_a_killed_stage_keeps_its_output_and_overwrite_does_not(tmp_path, source
     stamp = stamp_of(tmp_path, source)
     stamp.begin()
     (stamp.folder / "half").write_text("done")
-    assert stamp_of(tmp_path, source).begin() and (stamp.folder / "half").exists()
-    stamp.finish()
+    stamp.give_up()
+    again = stamp_of(tmp_path, source)
+    assert again.begin() and (stamp.folder / "half").exists()
+    again.finish()
     assert stamp_of(tmp_path, source).begin(overwrite=True) and not (stamp.folder / "half").exists()
 
 
@@ -131,3 +136,133 @@ def test_other_ranks_wait_for_rank_0_and_see_what_it_saw(tmp_path):
         assert waiting.result(timeout=30)
     first.finish()
     assert not second.begin_on_rank(1)
+
+
+def finished(tmp_path, source, text, **config):
+    """A stage that has run to its end."""
+    stamp = stamp_of(tmp_path, source, **config)
+    stamp.begin()
+    (stamp.folder / "model").write_text(text)
+    stamp.finish()
+    return stamp
+
+
+def test_what_is_complete_stays_until_its_successor_is(tmp_path, source, caplog):
+    old = finished(tmp_path, source, "old", lr=0.1)
+    new = stamp_of(tmp_path, source, lr=0.2)
+    assert new.begin() and not (old.folder / "model").exists()
+    (new.folder / "half").write_text("")
+    new.give_up()
+    kept = old.folder / ".before" / "model"
+    assert kept.read_text() == "old" and f"{old.folder / '.before'} is what was there before" in caplog.text
+    other = stamp_of(tmp_path, source, lr=0.3)
+    assert other.begin() and kept.read_text() == "old", "a run that was ended is no reason to lose what was complete"
+    assert not (new.folder / "half").exists()
+    (other.folder / "model").write_text("new")
+    other.finish()
+    assert not kept.exists() and (old.folder / "model").read_text() == "new" and other.state() == "up_to_date"
+
+
+def test_what_was_complete_is_taken_back_when_it_is_asked_for_again(tmp_path, source):
+    old = finished(tmp_path, source, "old", lr=0.1)
+    new = stamp_of(tmp_path, source, lr=0.2)
+    new.begin()
+    (new.folder / "half").write_text("")
+    new.give_up()
+    assert not stamp_of(tmp_path, source, lr=0.1).begin()
+    assert old.state() == "up_to_date" and (old.folder / "model").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source.txt"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_stage_that_fails_before_it_has_made_anything_leaves_what_was_there(tmp_path, source, overwrite):
+    old = finished(tmp_path, source, "old", lr=0.1)
+
+    def refuse():
+        raise DataError("an utterance has no text")
+
+    with pytest.raises(DataError, match="no text"):
+        make_output(old.folder, refuse, inputs=[source], config={"lr": 0.1 if overwrite else 0.2}, overwrite=overwrite)
+    assert old.state() == "up_to_date" and (old.folder / "model").read_text() == "old"
+    with pytest.raises(DataError, match="no text"):
+        make_output(tmp_path / "fresh", refuse, inputs=[source], config={})
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_an_output_that_is_gone_is_made_anew_and_missed_by_what_needs_it(tmp_path, source, caplog):
+    stamp = finished(tmp_path, source, "weights")
+    (stamp.folder / "checkpoints").mkdir()
+    (stamp.folder / "model").unlink()
+    assert stamp.state() == "damaged"
+    with pytest.raises(DataError, match=r"out/model is gone, and .*next is made from it; run the stage that made it"):
+        StageStamp(tmp_path / "next", inputs=[stamp.folder / ".done"], config={})
+    with caplog.at_level("INFO"):
+        assert stamp_of(tmp_path, source).begin()
+    assert "model is gone" in caplog.text
+
+
+def test_checkpoints_and_logs_may_go(tmp_path, source):
+    stamp = stamp_of(tmp_path, source)
+    stamp.begin()
+    for name in ("model", "checkpoints/last.ckpt", "logs/shard.log", "events.out.tfevents.1"):
+        (stamp.folder / name).parent.mkdir(exist_ok=True)
+        (stamp.folder / name).write_text("")
+    stamp.finish()
+    shutil.rmtree(stamp.folder / "checkpoints")
+    shutil.rmtree(stamp.folder / "logs")
+    (stamp.folder / "events.out.tfevents.1").unlink()
+    assert stamp.state() == "up_to_date"
+
+
+def test_files_of_folders_made_together_are_missed_too(tmp_path, source):
+    stamp, other = stamp_of(tmp_path, source), tmp_path / "train"
+    stamp.begin()
+    other.mkdir()
+    (other / "wav.scp").write_text("")
+    stamp.finish(also=[other])
+    assert stamp.state() == "up_to_date"
+    (other / "wav.scp").unlink()
+    assert stamp.state() == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("folder", "stage"),
+    [
+        ("dump/mfcc/train", "extract_tokens"),
+        ("data/train", "data"),
+        ("data/token_list/mfcc", "train_bpe"),
+        ("exp/asr", "train_asr"),
+        ("exp/chain_st_argmax/t2s", "train_chain"),
+        ("exp/asr/decode_test", "decode_asr"),
+        ("exp/tokenizer_mfcc", "learn_tokenizer"),
+    ],
+)
+def test_a_missing_input_names_the_stage_that_makes_it(tmp_path, folder, stage):
+    with pytest.raises(DataError, match=f"{folder}/file is missing, .* run the stage {stage} first"):
+        StageStamp(tmp_path / "out", inputs=[tmp_path / folder / "file"], config={})
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path, source):
+    stamp = stamp_of(tmp_path, source)
+    stamp.begin()
+    code = (
+        "import sys; from pathlib import Path; from tokenchain_toolkit.data.stamp import StageStamp\n"
+        "StageStamp(Path(sys.argv[1]) / 'out', inputs=[Path(sys.argv[1]) / 'source.txt'], config={}).begin()"
+    )
+    second = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert f"another run is at work in {stamp.folder} (process {os.getpid()} on " in second.stderr
+    stamp.give_up()
+    third = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert third.returncode == 0, third.stderr
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_speech_of_other_texts_is_not_replaced_unless_asked(tmp_path, source, overwrite):
+    old = finished(tmp_path, source, "speech", rows=["good morning"])
+    new = stamp_of(tmp_path, source, rows=["good night"])
+    if overwrite:
+        assert new.begin(overwrite=True, replace=False)
+        return
+    with pytest.raises(DataError, match=r"made from other things \(rows changed\); name another folder, or add --over"):
+        new.begin(replace=False)
+    assert (old.folder / "model").read_text() == "speech" and old.state() == "up_to_date"

@@ -7,7 +7,7 @@ import pytest
 
 from tokenchain_toolkit.bin.check_source import main
 from tokenchain_toolkit.data.manifest import write_manifest
-from tokenchain_toolkit.data.stamp import DONE
+from tokenchain_toolkit.data.stage_folder import DONE
 from tokenchain_toolkit.files import write_text
 from tokenchain_toolkit.recipe.source import misplaced
 

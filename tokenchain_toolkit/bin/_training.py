@@ -80,7 +80,12 @@ def train_stage(
     if not stamp.begin_on_rank(rank, overwrite=arguments.overwrite):
         LOG.info("%s is up to date", arguments.out)
         return
-    train(config, sets)
+    try:
+        train(config, sets)
+    except BaseException:
+        if rank == 0:
+            stamp.give_up()
+        raise
     if rank == 0:
         stamp.finish()
 

@@ -88,8 +88,7 @@ def prepare_tedlium2(
     }
     audio = out.resolve() / "wav"
     stamp = StageStamp(audio, inputs=[path for paths in transcripts.values() for path in paths], config=config)
-    lost = stamp.state() == "up_to_date" and not all((out / name / "wav.scp").is_file() for name in SETS)
-    if not stamp.begin(overwrite=overwrite or lost):
+    if not stamp.begin(overwrite=overwrite):
         logger.info("TED-LIUM 2 in %s is up to date", out)
         return False
     for name in SETS:

@@ -194,7 +194,7 @@ def _check_set(name: str, utterances: Sequence[Utterance]) -> None:
 
 def _write_in_place(folder: Path, utterances: Sequence[Utterance], *, corpus: str, overwrite: bool) -> bool:
     stamp = StageStamp(folder, inputs=[], config={"corpus": corpus, "content": _fingerprint({"": utterances})})
-    if not stamp.begin(overwrite=overwrite or not (folder / "wav.scp").is_file()):
+    if not stamp.begin(overwrite=overwrite):
         logger.info("%s is up to date", folder)
         return False
     _write_tables(folder, utterances, {each.utt_id: str(each.audio.absolute()) for each in utterances})
@@ -207,8 +207,7 @@ def _write_resampled(
 ) -> bool:
     audio = out.resolve() / "wav"
     stamp = StageStamp(audio, inputs=[], config={"corpus": corpus, "content": _fingerprint(sets)})
-    lost = stamp.state() == "up_to_date" and not all((out / name / "wav.scp").is_file() for name in sets)
-    if not stamp.begin(overwrite=overwrite or lost):
+    if not stamp.begin(overwrite=overwrite):
         logger.info("%s in %s is up to date", corpus, out)
         return False
     for name, utterances in sets.items():

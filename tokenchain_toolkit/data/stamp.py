@@ -2,23 +2,38 @@
 
 A stage owns its output folder. ``.started`` and ``.done`` in it hold the fingerprint of what the stage was made from:
 its configuration and the content of its input files. A stage lists the ``.done`` file of the stage before it among its
-inputs, so a change travels down the recipe, and a rerun that changes nothing is skipped.
+inputs, so a change travels down the recipe, and a rerun that changes nothing is skipped. ``.outputs`` lists the files
+that were there at the end: one that has gone since is made anew. What is complete stays, in ``.before``, until what
+replaces it is complete, too.
 """
 
 import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from tokenchain_toolkit.data.stage_folder import (
+    BEFORE,
+    DONE,
+    LOCK,
+    STARTED,
+    drop_before,
+    is_empty,
+    list_outputs,
+    lock_folder,
+    lost_input,
+    lost_outputs,
+    missing_input,
+    put_back,
+    set_aside,
+)
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json, sha256_of, write_json
 
 LOG = logging.getLogger(__name__)
-DONE, STARTED = ".done", ".started"
 POLL_SECONDS = 0.5
 
 
@@ -31,7 +46,7 @@ class StageStamp:
         config: Settings that the output depends on; plain JSON values.
 
     Raises:
-        DataError: An input file is missing.
+        DataError: An input is missing, or the output of an earlier stage that an input stands for lacks a file.
     """
 
     def __init__(self, folder: Path, *, inputs: Iterable[Path], config: dict[str, Any]):
@@ -39,42 +54,70 @@ class StageStamp:
         paths = [Path(path) for path in inputs]
         for path in paths:
             if not path.is_file():
-                raise DataError(f"{path} is missing, and {self.folder} is made from it; run the earlier stage first")
+                raise DataError(missing_input(path, self.folder))
+            if path.name == DONE and (lost := lost_outputs(path.parent)):
+                raise DataError(lost_input(lost[0], self.folder))
         self.record: dict[str, Any] = {"config": config, "inputs": {str(path): input_digest(path) for path in paths}}
         text = json.dumps(self.record, sort_keys=True, ensure_ascii=False)
         self._began = time.monotonic()
+        self._lock: IO[str] | None = None  # held while the stage is at work
         self.record["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
 
     def state(self) -> str:
-        """One of ``new``, ``partial`` (killed half-way, same inputs), ``stale`` or ``up_to_date``."""
-        for name, matching in ((DONE, "up_to_date"), (STARTED, "partial")):
-            path = self.folder / name
-            if path.is_file():
-                return matching if read_json(path).get("fingerprint") == self.record["fingerprint"] else "stale"
+        """``new``, ``partial`` (killed half-way), ``stale``, ``damaged`` (files have gone from it) or ``up_to_date``."""
+        for name in (DONE, STARTED):
+            if (self.folder / name).is_file():
+                if not self._made(self.folder / name):
+                    return "stale"
+                if name == STARTED:
+                    return "partial"
+                return "damaged" if lost_outputs(self.folder) else "up_to_date"
         return "new"
 
-    def begin(self, *, overwrite: bool = False) -> bool:
+    def begin(self, *, overwrite: bool = False, replace: bool = True) -> bool:
         """Prepare the folder; return False if there is nothing to do.
 
-        Stale output and, with ``overwrite``, any output of this stage is removed. A partial one is kept, so that the
-        stage can go on from it.
+        The folder is emptied of a stale or damaged output and, with ``overwrite``, of any of this stage; what is
+        complete of it is kept until ``finish``. A partial one stays, so that the stage can go on from it.
+
+        Args:
+            overwrite: Do again what is up to date.
+            replace: False refuses to replace what is complete, unless ``overwrite`` is set.
 
         Raises:
             DataError: The folder holds files and no stamp, so it was not made by a stage, or it holds what a stage with
-                other settings altogether made, such as a model where speech is to go.
+                other settings altogether made, such as a model where speech is to go; or another run is at work in it.
         """
         state = self.state()
         if state == "up_to_date" and not overwrite:
             return False
+        if state == "new" and self.folder.is_dir() and not is_empty(self.folder):
+            raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
         if state == "stale" or (overwrite and state != "new"):
             self._refuse_what_is_not_ours()
-            LOG.info("%s is made anew: %s", self.folder, self._why_stale() if state == "stale" else "--overwrite")
-            shutil.rmtree(self.folder)
-        elif state == "new" and self.folder.is_dir() and any(self.folder.iterdir()):
-            raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
+        if state == "stale" and (self.folder / DONE).is_file() and not (replace or overwrite):
+            raise DataError(
+                f"{self.folder} holds what was made from other things ({self._why(state)}); name another folder, or "
+                "add --overwrite to replace it"
+            )
+        self._lock = lock_folder(self.folder)
+        if state in ("stale", "damaged") or (overwrite and state != "new"):
+            if state == "stale" and not overwrite and self._made(self.folder / BEFORE / DONE):
+                LOG.info("%s: what was there before is what is asked for, and is taken back", self.folder)
+                put_back(self.folder)
+                self._release()
+                return False
+            LOG.info("%s is made anew: %s", self.folder, self._why(state))
+            set_aside(self.folder)
+            if not (self.folder / LOCK).exists():  # it went with what was there
+                self._lock = lock_folder(self.folder)
         write_json(self.folder / STARTED, self.record)
         self._began = time.monotonic()
         return True
+
+    def _made(self, stamp: Path) -> bool:
+        """Is this the stamp of what these inputs and settings make?"""
+        return stamp.is_file() and bool(read_json(stamp).get("fingerprint") == self.record["fingerprint"])
 
     def _before(self) -> dict[str, Any]:
         """What the output that is there was made from."""
@@ -90,8 +133,13 @@ class StageStamp:
                 "name another folder, or remove this one yourself"
             )
 
-    def _why_stale(self) -> str:
-        """What is not as it was when the output was begun."""
+    def _why(self, state: str) -> str:
+        """Why the output that is there does not do."""
+        if state == "damaged":
+            lost = lost_outputs(self.folder)
+            return f"{lost[0]} is gone" + (f", and {len(lost) - 1} files more" if len(lost) > 1 else "")
+        if state != "stale":
+            return "--overwrite"
         before = self._before()
         keys = changed_settings(before.get("config", {}), self.record["config"])
         keys += changed_settings(before.get("inputs", {}), self.record["inputs"])
@@ -113,21 +161,53 @@ class StageStamp:
         Args:
             also: Folders that were made together with this one and get a stamp without the time.
         """
+        also = list(also)
         for folder in also:
+            list_outputs(folder)
             write_json(folder / DONE, self.record)
+        list_outputs(self.folder, also=also)
         write_json(self.folder / DONE, {**self.record, "seconds": round(time.monotonic() - self._began, 1)})
         (self.folder / STARTED).unlink(missing_ok=True)
+        drop_before(self.folder)
+        self._release()
+
+    def give_up(self) -> None:
+        """Leave the folder as it was before ``begin`` if the stage has made nothing, and else say what is kept."""
+        if is_empty(self.folder):
+            put_back(self.folder)
+        elif (self.folder / BEFORE).is_dir():
+            LOG.warning(
+                "%s is not complete; running this again goes on, and %s is what was there before",
+                self.folder,
+                self.folder / BEFORE,
+            )
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock:
+            self._lock.close()
+            self._lock = None
 
 
 def make_output(
-    folder: Path, work: Callable[[], object], *, inputs: Iterable[Path], config: dict[str, Any], overwrite: bool = False
+    folder: Path,
+    work: Callable[[], object],
+    *,
+    inputs: Iterable[Path],
+    config: dict[str, Any],
+    overwrite: bool = False,
+    replace: bool = True,
 ) -> None:
     """Do a stage's work unless its output folder is up to date; the arguments are those of ``StageStamp``."""
     stamp = StageStamp(folder, inputs=inputs, config=config)
-    if not stamp.begin(overwrite=overwrite):
+    if not stamp.begin(overwrite=overwrite, replace=replace):
         LOG.info("%s is up to date", folder)
         return
-    work()
+    try:
+        work()
+    except BaseException:
+        stamp.give_up()
+        raise
     stamp.finish()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tokenchain_toolkit.data.kaldi import read_table
-from tokenchain_toolkit.data.stamp import DONE
+from tokenchain_toolkit.data.stage_folder import DONE
 from tokenchain_toolkit.data.token_dump import read_dump
 from tokenchain_toolkit.planning.findings import FAIL, OK, Finding
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from tokenchain_toolkit.config.load import config_dict, load_config
 from tokenchain_toolkit.config.schemas import schema_of
-from tokenchain_toolkit.data.stamp import DONE, STARTED, changed_inputs, changed_settings, input_digest
+from tokenchain_toolkit.data.stage_folder import DONE, STARTED, lost_outputs
+from tokenchain_toolkit.data.stamp import changed_inputs, changed_settings, input_digest
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.recipe.commands import StageCommand
@@ -34,6 +35,7 @@ def check_outputs(root: Path, commands: Sequence[StageCommand], folders: Iterabl
             record = read_json(root / out / DONE)
             for path, state in changed_inputs(record, root=root, digest=digest).items():
                 found.problems.append(f"{out} is stale: it was made from {path}, which {state} since; {again}")
+            found.problems += [f"{path.relative_to(root)} is gone; {again}" for path in lost_outputs(root / out)]
             for key in _changed_settings(root, command, record["config"]):
                 found.problems.append(f"{out} is stale: {key} is another in {command.one('config')} now; {again}")
         elif (root / out / STARTED).is_file():

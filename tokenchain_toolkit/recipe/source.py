@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
-from tokenchain_toolkit.data.stamp import DONE, STARTED
+from tokenchain_toolkit.data.stage_folder import DONE, STARTED
 from tokenchain_toolkit.errors import DataError
 
 MANIFEST, TOKENS = "manifest.json", "tokens.txt"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.data.kaldi import read_rows
-from tokenchain_toolkit.data.stamp import DONE
+from tokenchain_toolkit.data.stage_folder import DONE, files_below
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import AlignedUtterance, read_alignments
 from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_score_rows
@@ -78,7 +78,7 @@ def read_measures(exp: Path, rows: Sequence[ScoreRow]) -> dict[str, str]:
         of_its_own = row.metric in ("wer", "published_wer", "cer") or row.metric.endswith(CHANGE_SUFFIX)
         if row.recogniser and not of_its_own:
             found.setdefault(described(row.recogniser), []).append(metric_name(row.metric))
-    for path in sorted(exp.rglob("measures.json")):
+    for path in files_below(exp, "measures.json"):
         for metric, measure in read_json(path)["measures"].items():
             found.setdefault(described(measure["settings"]), []).append(metric_name(metric))
     return {text: ", ".join(dict.fromkeys(metrics)) for text, metrics in found.items()}
@@ -97,7 +97,7 @@ def described(settings: Mapping[str, Any]) -> str:
 
 def read_stage_times(inputs: ReportInputs) -> dict[str, float]:
     """Output folder -> seconds that its stage took, from the stamps, longest first; what took under 1 s is left out."""
-    stamps = [path for folder in (inputs.data, inputs.dump, inputs.exp) for path in sorted(folder.rglob(DONE))]
+    stamps = [path for folder in (inputs.data, inputs.dump, inputs.exp) for path in files_below(folder, DONE)]
     seconds = {str(path.parent): float(read_json(path).get("seconds", 0.0)) for path in stamps}
     return dict(sorted(((k, v) for k, v in seconds.items() if v >= 1), key=lambda item: -item[1]))
 
@@ -106,7 +106,7 @@ def read_skipped(inputs: ReportInputs) -> list[SkippedFile]:
     """Every ``skipped.tsv`` (utt_id, reason) under the recipe's folders."""
     found = []
     for folder in (inputs.data, inputs.dump, inputs.exp):
-        for path in sorted(folder.rglob("skipped.tsv")):
+        for path in files_below(folder, "skipped.tsv"):
             reasons = Counter(reason or "no reason given" for _, utt_id, reason in read_rows(path) if utt_id)
             ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
             found.append(SkippedFile(str(path), sum(reasons.values()), ranked))
@@ -122,7 +122,7 @@ def read_tokenizers(inputs: ReportInputs) -> list[tuple[str, list[tuple[str, str
 def read_worst(exp: Path, limit: int) -> list[WorstUtterances]:
     """The worst utterances beside every ``score.json``; experiments without errors are left out."""
     found = []
-    for path in sorted(exp.rglob("score.json")):
+    for path in files_below(exp, "score.json"):
         utterances, rows = read_alignments(path.parent)[:limit], read_score_rows(path)
         if utterances and rows:
             found.append(WorstUtterances(rows[0].experiment, rows[0].set, rows[0].metric, utterances))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tokenchain_toolkit.data.stage_folder import files_below
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_score_rows
 
@@ -76,7 +77,7 @@ def collect_rows(exp: Path) -> list[ScoreRow]:
         DataError: There is none, or two files hold a row of the same name.
     """
     found: dict[tuple[str, str, str, int, str], tuple[ScoreRow, Path]] = {}
-    for path in sorted(exp.rglob("score.json")):
+    for path in files_below(exp, "score.json"):
         for row in read_score_rows(path):
             if row.key in found:
                 raise DataError(

@@ -1,0 +1,161 @@
+"""The folder that a stage owns: one run in it at a time, what it had before, and which of its files are gone."""
+
+import errno
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import IO
+
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import write_text
+
+DONE, STARTED, OUTPUTS = ".done", ".started", ".outputs"
+BEFORE = ".before"  # the output of an earlier run, until this one is complete
+LOCK = ".lock"
+OF_THE_STAMP = {DONE, STARTED, OUTPUTS, BEFORE, LOCK}
+SPARE_FOLDERS = ("checkpoints", "logs", "tensorboard")  # what nothing after the stage needs
+SPARE_FILES = (".*", "*.ckpt", "*.log", "events.out.*")
+LOCK_NAME_BYTES = 200
+
+# Which stage of a recipe makes what, by the end of the folder's path; the first that fits.
+MAKERS = (
+    ("token_list/*", "train_bpe"),
+    ("tokenizer_*", "learn_tokenizer"),
+    ("units_*", "make_units"),
+    ("*_decode_*", "score"),
+    ("t2s_*", "decode_t2s"),
+    ("decode_*", "decode_asr"),
+    ("synth_*", "synthesize"),
+    ("chain_*", "train_chain"),
+    ("chain_*/asr", "train_chain"),
+    ("chain_*/t2s", "train_chain"),
+    ("asr", "train_asr"),
+    ("t2s", "train_t2s"),
+    ("s2a", "train_s2a"),
+    ("dump*/*/*", "extract_tokens"),
+    ("data*/*", "data"),
+)
+
+
+def lock_folder(folder: Path) -> IO[str]:
+    """Keep other runs out of a folder as long as the returned file is open; the system closes it with the process.
+
+    Raises:
+        DataError: Another run has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = (folder / LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            return handle  # a file system without locks
+        handle.seek(0)
+        who = handle.read(LOCK_NAME_BYTES).strip() or "unknown"
+        handle.close()
+        raise DataError(
+            f"another run is at work in {folder} (process {who}); wait for it or end it, or name another folder"
+        ) from error
+    handle.truncate(0)
+    handle.write(f"{os.getpid()} on {socket.gethostname()}\n")
+    handle.flush()
+    return handle
+
+
+def is_empty(folder: Path) -> bool:
+    """Is nothing in a folder but what the stamp puts there?"""
+    return not any(path.name not in OF_THE_STAMP for path in folder.iterdir())
+
+
+def set_aside(folder: Path) -> None:
+    """Empty a folder, and keep what is complete in it in a folder inside it until ``drop_before`` or ``put_back``.
+
+    What a killed run left is removed; something complete from before it stays.
+    """
+    folder = folder.resolve()
+    if (folder / DONE).is_file():
+        drop_before(folder)
+        # By another name beside the folder, since a folder cannot be moved into itself.
+        beside = folder.with_name(f".{folder.name}{BEFORE}")
+        shutil.rmtree(beside, ignore_errors=True)
+        folder.rename(beside)
+        folder.mkdir()
+        beside.rename(folder / BEFORE)
+        return
+    for path in folder.iterdir():
+        if path.name not in (BEFORE, LOCK):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def put_back(folder: Path) -> None:
+    """Make the folder what it was before ``set_aside``; without something complete from before, remove it."""
+    folder = folder.resolve()
+    beside = folder.with_name(f".{folder.name}{BEFORE}")
+    if (folder / BEFORE).is_dir():
+        shutil.rmtree(beside, ignore_errors=True)
+        (folder / BEFORE).rename(beside)
+    shutil.rmtree(folder)
+    if beside.is_dir():
+        beside.rename(folder)
+
+
+def drop_before(folder: Path) -> None:
+    """Remove what is kept from before, if anything is."""
+    shutil.rmtree(folder / BEFORE, ignore_errors=True)
+
+
+def list_outputs(folder: Path, *, also: Iterable[Path] = ()) -> None:
+    """Write down which files a stage has made, for ``lost_outputs``; what only it needed may go.
+
+    Args:
+        folder: Where the list goes.
+        also: Further folders whose files are listed with those of ``folder``.
+    """
+    names = sorted(os.path.relpath(path, folder) for one in (folder, *also) for path in _needed(one) if path.is_file())
+    write_text(folder / OUTPUTS, "".join(f"{name}\n" for name in names))
+
+
+def lost_outputs(folder: Path) -> list[Path]:
+    """Files that a stage has made and that are gone."""
+    listed = folder / OUTPUTS
+    if not listed.is_file():
+        return []
+    names = listed.read_text(encoding="utf-8").splitlines()
+    return [path for path in (folder / name for name in names) if not path.exists()]
+
+
+def files_below(folder: Path, name: str) -> list[Path]:
+    """Files of one name in a folder and those below, without those kept from before."""
+    return sorted(path for path in folder.rglob(name) if BEFORE not in path.relative_to(folder).parts)
+
+
+def missing_input(path: Path, needed_by: Path) -> str:
+    """What to tell a user about an input that is not there."""
+    maker = _maker(path.parent)
+    again = f"run the stage {maker} first" if maker else "run the stage that makes it first, or mend the path"
+    return f"{path} is missing, and {needed_by} is made from it; {again}"
+
+
+def lost_input(path: Path, needed_by: Path) -> str:
+    """What to tell a user about a file that has gone from the complete output of an earlier stage."""
+    maker = _maker(path.parent)
+    stage = f"the stage {maker}" if maker else "the stage that made it"
+    return f"{path} is gone, and {needed_by} is made from it; run {stage} again, which makes it anew"
+
+
+def _maker(folder: Path) -> str | None:
+    return next((stage for pattern, stage in MAKERS if folder.absolute().match(pattern)), None)
+
+
+def _needed(folder: Path) -> Iterator[Path]:
+    """The files of one stage below a folder, without those that can go."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            if path.name not in (BEFORE, *SPARE_FOLDERS) and not (path / DONE).is_file():
+                yield from _needed(path)
+        elif not any(fnmatch(path.name, pattern) for pattern in SPARE_FILES):
+            yield path
