@@ -76,6 +76,7 @@ run_command(work, argparse.ArgumentParser(), [])
     while len(jobs := _jobs_of(tmp_path)) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(jobs) == 2
+    time.sleep(1)  # who starts a job does not know of it yet while it is being started
     command.terminate()
     assert command.wait(timeout=60) == 128 + signal.SIGTERM
     while _jobs_of(tmp_path) and time.monotonic() < deadline:

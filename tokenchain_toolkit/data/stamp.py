@@ -64,7 +64,7 @@ class StageStamp:
         self.record["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
 
     def state(self) -> str:
-        """``new``, ``partial`` (killed half-way), ``stale``, ``damaged`` (files have gone from it) or ``up_to_date``."""
+        """``new``, ``partial`` (killed half-way), ``stale``, ``damaged`` (files are gone from it) or ``up_to_date``."""
         for name in (DONE, STARTED):
             if (self.folder / name).is_file():
                 if not self._made(self.folder / name):
