@@ -23,3 +23,8 @@ class MissingDependencyError(TokenChainError):
 
 class TrainingError(TokenChainError):
     """Training cannot go on, for instance because the loss is not finite."""
+
+
+def counted(number: int, what: str) -> str:
+    """``1 problem``, ``2 problems``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -107,8 +107,8 @@ def test_missing_and_empty_tables(tmp_path: Path, name: str) -> None:
 
 def test_table_that_is_not_utf8(tmp_path: Path) -> None:
     folder = make_data_dir(tmp_path)
-    (folder / "text").write_bytes("s0-u0 naïve\n".encode("latin-1"))
-    assert_only(validate_data_dir(folder).problems, f"{folder / 'text'} is not UTF-8", "iconv")
+    (folder / "text").write_bytes("s0-u0 naïve\ns0-u2 one\ns1-u1 one\n".encode("latin-1"))
+    assert_only(validate_data_dir(folder).problems, f"{folder / 'text'}:1 is not UTF-8", "iconv")
 
 
 @pytest.mark.parametrize("command", ["touch {0} |", "| touch {0}"])
@@ -252,3 +252,24 @@ def test_the_command_checks_every_folder_and_fails_if_one_is_bad(
     assert main([str(bad), str(good), "--show", "1"]) == 1
     assert "problem: " in caplog.text and "and 1 more" in caplog.text
     assert f"{good}: 3 utterances" in caplog.text and "2 problems, listed above" in caplog.text
+
+
+def test_the_command_checks_sets_against_each_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    train, test = make_data_dir(tmp_path / "train"), make_data_dir(tmp_path / "test")
+    edit(test / "text", "s0-u2 one two", "s0-u2 one zwei")
+    assert main([str(test), str(train)]) == 0
+    assert main([str(test), str(train), "--train_data", str(train)]) == 1
+    assert f"{test} (test) and {train} (training) share 3 utterances" in caplog.text
+    assert "characters that no training text has: 'i' 'z'" in caplog.text
+    caplog.clear()
+    (tmp_path / "bpe.yaml").write_text("required_characters: iz\n")
+    assert main([str(test), str(train), "--train_data", str(train), "--bpe_config", str(tmp_path / "bpe.yaml")]) == 1
+    assert "characters that no training text has" not in caplog.text and "1 problem, listed above" in caplog.text
+
+
+def test_a_byte_that_is_no_text_hides_nothing_else(tmp_path: Path) -> None:
+    folder = make_data_dir(tmp_path)
+    (folder / "text").write_bytes(b"s0-u1 one\ns0-u2 \xff\ns1-u0\n")
+    problems = "\n".join(validate_data_dir(folder).problems)
+    assert "text:2 is not UTF-8" in problems and "text:3: s1-u0: empty transcript" in problems

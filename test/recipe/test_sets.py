@@ -51,6 +51,19 @@ def test_faults_are_named_with_their_place_and_remedy(new_recipe, edit, name, ol
         assert part in problems[0]
 
 
+def test_what_is_not_said_as_it_stands_is_a_warning(new_recipe, edit):
+    edit(new_recipe / "data/train/text", "a ", "a, 2 ")
+    problems, warnings = findings(new_recipe)
+    assert not problems
+    assert "data/train/text: digits in 2 texts (line 1, line 2): '2'; write numbers as words" in warnings[0]
+    assert "data/train/text: punctuation in 2 texts (line 1, line 2): ','; take it out" in warnings[1]
+
+
+def test_the_order_of_the_sets_does_not_matter_for_what_they_share(new_recipe):
+    train, test = (read_set(new_recipe, Path("data/train"), role) for role in (TRAIN, TEST))
+    assert check_overlap([train, test]).problems == check_overlap([test, train]).problems != []
+
+
 def test_a_relative_path(new_recipe, edit):
     wav = str(new_recipe / "data" / "wav" / "cy-test-0.wav")
     edit(new_recipe / "data" / "test" / "wav.scp", wav, "data/wav/cy-test-0.wav")
@@ -66,7 +79,7 @@ def test_an_utterance_in_training_and_test(new_recipe):
     problems, warnings = findings(new_recipe)
     assert "data/test (test) and data/train (training) share 2 utterances: ann-train-0, ann-train-1" in problems[0]
     assert "local/data.sh" in problems[0] and len(problems) == 1
-    assert "data/test has 1 speakers of data/train: ann; fine if this is meant" in warnings[0]
+    assert "data/test has 1 speaker of data/train: ann; fine if this is meant" in warnings[0]
 
 
 def test_an_utterance_in_validation_and_test_is_allowed_and_said(new_recipe):

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Check, show what was found, and fail if there are problems."""
     import logging
 
-    from tokenchain_toolkit.errors import DataError
+    from tokenchain_toolkit.errors import DataError, counted
     from tokenchain_toolkit.files import working_in
     from tokenchain_toolkit.recipe.check import check_recipe
 
@@ -41,7 +41,9 @@ def run(arguments: argparse.Namespace) -> None:
             logger.info("  ... and %d more (--show 0 shows all)", len(lines) - arguments.show)
     num_problems = sum(len(found.problems) for found in respects)
     if num_problems:
-        raise DataError(f"{arguments.recipe}: {num_problems} problems, listed above; mend them and check again")
+        raise DataError(
+            f"{arguments.recipe}: {counted(num_problems, 'problem')}, listed above; mend them and check again"
+        )
     logger.info("%s keeps the contract", arguments.recipe)
 
 

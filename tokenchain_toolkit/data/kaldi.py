@@ -30,11 +30,16 @@ def read_rows(path: Path) -> list[tuple[int, str, str]]:
     if not path.is_file():
         raise DataError(f"{path} is missing; run the data preparation stage (stage 1), which writes it")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        return rows_of(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}); convert it, for example with iconv") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line} is not UTF-8; convert the file, for example with iconv") from error
+
+
+def rows_of(text: str) -> list[tuple[int, str, str]]:
+    """The rows of a Kaldi table's text, as ``read_rows`` gives them."""
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         key, _, value = line.replace("\t", " ").partition(" ")
         rows.append((number, key, value.strip()))
     return rows

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from tokenchain_toolkit import __version__
 from tokenchain_toolkit.data.audio_scan import AudioRules, scan_audio
-from tokenchain_toolkit.data.kaldi import read_rows
-from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.data.kaldi import read_rows, rows_of
+from tokenchain_toolkit.errors import DataError, counted
 from tokenchain_toolkit.files import read_json, write_json
 
 TABLES = ("wav.scp", "text", "utt2spk")
@@ -54,7 +54,7 @@ class ValidationReport:
         return (
             f"{self.folder}: {self.num_utterances} utterances, {self.seconds / 3600:.2f} hours, "
             f"{self.num_speakers} speakers, {self.vocabulary_size} different words; {rates or 'no readable audio'}; "
-            f"{len(self.problems)} problems, {len(self.warnings)} warnings"
+            f"{counted(len(self.problems), 'problem')}, {counted(len(self.warnings), 'warning')}"
         )
 
 
@@ -107,12 +107,14 @@ def _finding(path: Path, number: int | None, utt_id: str, what: str, remedy: str
 
 
 def _read_table(path: Path, problems: list[str]) -> Table | None:
-    """One table and what is wrong with its keys; None if it cannot be read."""
+    """One table and what is wrong with its keys; None if there is none."""
     try:
         rows = read_rows(path)
     except DataError as error:
         problems.append(str(error))
-        return None
+        if not path.is_file():
+            return None
+        rows = rows_of(path.read_text(encoding="utf-8", errors="replace"))  # what else is wrong with it
     if not rows:
         problems.append(f"{path} is empty; run the data preparation stage (stage 1) again")
     table: Table = {}

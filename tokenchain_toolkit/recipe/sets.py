@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenchain_toolkit.data.kaldi import read_rows
 from tokenchain_toolkit.data.validate import TABLES
-from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.errors import DataError, counted
 from tokenchain_toolkit.recipe.commands import StageCommand
 from tokenchain_toolkit.recipe.findings import Findings
 from tokenchain_toolkit.text.bpe import SPACE
@@ -19,6 +19,7 @@ from tokenchain_toolkit.text.bpe import SPACE
 Row = tuple[int, str, str]  # line number, utt_id, value
 TRAIN, VALID, TEST = "training", "validation", "test"
 EXAMPLES = 3
+WITHIN_WORDS = "'’-‐_<>"  # and what marks are written with, such as <unk>
 JOINERS = "\u200c\u200d"  # which some scripts are written with
 
 
@@ -73,12 +74,13 @@ def check_ids_and_paths(sets: Sequence[RecipeSet]) -> Findings:
     return found
 
 
-def check_texts(sets: Sequence[RecipeSet], *, required_characters: str = "") -> Findings:
-    """One case, no characters that cannot be seen, and none that the text units cannot write.
+def check_texts(sets: Sequence[RecipeSet], *, required_characters: str | None = "") -> Findings:
+    """One case, all as it is said, no characters that cannot be seen, and none that the text units cannot write.
 
     Args:
         sets: All of them.
-        required_characters: Characters that the text units have even if no training text has them.
+        required_characters: Characters that the text units have even if no training text has them; None where the
+            text units are there already.
     """
     found = Findings("Texts")
     for one in sets:
@@ -88,11 +90,12 @@ def check_texts(sets: Sequence[RecipeSet], *, required_characters: str = "") -> 
                 named = ", ".join(f"U+{ord(c):04X}" for c in unseen)
                 what = f"{one.folder}/text:{number}: {utt_id}: characters that cannot be seen or stand for a space"
                 found.problems.append(f"{what}: {named}; take them out in local/data.sh")
+        found.warnings += _not_as_spoken(one)
     found.problems += _mixed_case(sets)
     # A text in the other case is one problem, not one for each of its letters.
     known = {c for one in sets if one.role == TRAIN for _, _, text in one.texts for c in text.lower()}
     for one in sets:
-        if one.role != TRAIN and known:
+        if one.role != TRAIN and known and required_characters is not None:
             found.problems += _characters_not_in_training(one, known | set(required_characters.lower()))
     return found
 
@@ -100,6 +103,28 @@ def check_texts(sets: Sequence[RecipeSet], *, required_characters: str = "") -> 
 def _is_unseen(character: str) -> bool:
     """Is it a control or formatting character that no script needs, or the text units' own sign for a space?"""
     return character == SPACE or (unicodedata.category(character) in ("Cc", "Cf") and character not in JOINERS)
+
+
+def _not_as_spoken(one: RecipeSet) -> Iterator[str]:
+    """Digits and punctuation, which no one says: the words of a text are then not those that are heard."""
+    for what, is_such, remedy in (
+        ("digits", str.isdigit, "write numbers as words in local/data.sh"),
+        (
+            "punctuation",
+            _is_punctuation,
+            "take it out in local/data.sh, or it counts as part of the words",
+        ),
+    ):
+        places = [(number, text) for number, _, text in one.texts if any(map(is_such, text))]
+        if places:
+            signs = " ".join(map(repr, sorted({c for _, text in places for c in text if is_such(c)})))
+            lines = ", ".join(f"line {number}" for number, _ in places[:EXAMPLES])
+            yield f"{one.folder}/text: {what} in {counted(len(places), 'text')} ({lines}): {signs}; {remedy}"
+
+
+def _is_punctuation(character: str) -> bool:
+    """Is it a sign between words, rather than within one as apostrophe and hyphen are?"""
+    return unicodedata.category(character).startswith("P") and character not in WITHIN_WORDS
 
 
 def _mixed_case(sets: Sequence[RecipeSet]) -> Iterator[str]:
@@ -143,6 +168,7 @@ def check_overlap(sets: Sequence[RecipeSet]) -> Findings:
     What else is shared should be meant: utterances of validation and test, and speakers of training with either.
     """
     found = Findings("Training, validation and test")
+    sets = sorted(sets, key=lambda one: (TRAIN, VALID, TEST).index(one.role))
     for index, one in enumerate(sets):
         for other in sets[index + 1 :]:
             if one.role == other.role:
@@ -155,7 +181,7 @@ def check_overlap(sets: Sequence[RecipeSet]) -> Findings:
             found.problems += [f"{what}; take them out of one of them in local/data.sh" for what in both]
             shared = sorted({row[2] for row in one.speakers} & {row[2] for row in other.speakers} - {""})
             if shared:
-                what = f"{other.folder} has {len(shared)} speakers of {one.folder}: {_some(shared)}"
+                what = f"{other.folder} has {counted(len(shared), 'speaker')} of {one.folder}: {_some(shared)}"
                 found.warnings.append(f"{what}; fine if this is meant, else keep all of a speaker in one set")
     return found
 

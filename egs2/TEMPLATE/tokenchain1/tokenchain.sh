@@ -131,7 +131,9 @@ fi
 
 if is_stage validate; then
     read -r -a more <<<"$validate_args"
-    call validate "${own_sets[@]/#/$data/}" --num_jobs "$num_jobs" ${source:+--token_list "$source/$token_list"} \
+    text_units=(--bpe_config "$conf/bpe.yaml")
+    [[ -z $source ]] || text_units=(--token_list "$source/$token_list")
+    call validate "${own_sets[@]/#/$data/}" "${training_data[@]}" "${text_units[@]}" --num_jobs "$num_jobs" \
         "${redo[@]}" "${more[@]}"
 fi
 
