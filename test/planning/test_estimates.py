@@ -28,7 +28,7 @@ from tokenchain_toolkit.planning.estimates import (
     warmup_fault,
 )
 from tokenchain_toolkit.planning.findings import OK, WARN
-from tokenchain_toolkit.planning.probe import TRAINED_BYTES, StepMeasure, StepProbe, measure_step
+from tokenchain_toolkit.planning.probe import TRAINED_BYTES, StepMeasure, StepProbe, _update_seconds, measure_step
 from tokenchain_toolkit.planning.recipe import TokenSizes
 from tokenchain_toolkit.planning.tokenizer_probe import (
     ExtractionMeasure,
@@ -43,7 +43,8 @@ from tokenchain_toolkit.planning.trainees import asr_trainee, chain_trainee, ran
 SIZES = TokenSizes(num_semantic=12, vocab_size=9, num_quantizers=3, codebook_size=7, frames_per_unit=6.0)
 LENGTHS = np.arange(20, 60)
 TRAINING = {"batch_frames": 400, "accelerator": "cpu", "precision": "32-true", "max_epochs": 5}
-MEASURE = StepMeasure("asr", "CPU", "32-true", 1000, 3, 100, seconds=2.0, fixed_bytes=70.0, kept_bytes=50.0, flops=7.0)
+FIGURES = {"seconds": 2.0, "update_seconds": 0.0, "fixed_bytes": 70.0, "kept_bytes": 50.0, "flops": 7.0}
+MEASURE = StepMeasure("asr", "CPU", "32-true", 1000, 3, 100, **FIGURES)
 
 
 @pytest.fixture
@@ -105,6 +106,24 @@ def test_where_time_is_short_utterances_are_cut(trainees):
     probe = StepProbe(trainees[1], np.full(8, 2000), SIZES, input_layer="conv1d2")
     found = measure_step(probe, seconds=0.0)
     assert found.frames == 100 + 6 and found.num_steps == 1
+
+
+def test_what_an_update_takes_is_told_from_what_frames_take():
+    assert _update_seconds(100, 0.3, 1100, 1.3) == pytest.approx(0.2)
+    assert _update_seconds(100, 0.3, 100, 0.3) == 0.0, "one length tells nothing"
+    assert _update_seconds(100, 0.3, 1100, 4.0) == 0.0, "time grows faster than frames"
+    assert _update_seconds(100, 0.3, 1100, 0.25) == pytest.approx(0.2), "noise: no less than a fifth is for frames"
+
+
+def test_updates_of_short_batches_take_their_own_time():
+    config = ASRConfig(training=TrainingConfig(batch_frames=1000, max_epochs=2, accelerator="cpu"))
+    frames = {"train_frames": np.full(40, 100), "valid_frames": np.full(10, 100)}
+    slow = replace(MEASURE, update_seconds=1.5)
+    plain, with_updates = (training_stage(each, config, **frames) for each in (MEASURE, slow))
+    assert plain.seconds == pytest.approx(2 * (4000 + 1000 / 3) * 0.02)
+    assert with_updates.seconds == pytest.approx(2 * ((4000 + 1000 / 3) * 0.005 + (4 + 1 / 3) * 1.5))
+    assert "far from 1,000, so this is rough" in plain.basis
+    assert "rough" not in training_stage(replace(MEASURE, frames=250), config, **frames).basis
 
 
 def test_a_longer_batch_counts_as_many_operations_for_each_frame(trainees):

@@ -12,6 +12,7 @@ from tokenchain_toolkit.planning.machine import (
     Gpu,
     available_memory,
     check_disk,
+    check_load,
     check_memory,
     check_packages,
     check_torch_pair,
@@ -27,7 +28,7 @@ from tokenchain_toolkit.planning.reckoning import reckon
 def diagnose(options: DoctorOptions) -> Diagnosis:
     """Check a recipe and, if its settings and the amount of data are known, measure and reckon."""
     gpus, available = find_gpus(), available_memory()
-    found = Diagnosis([check_packages(), check_torch_pair()])
+    found = Diagnosis([check_packages(), check_torch_pair(), check_load()])
     run = _run(options, found)
     found.findings.append(describe_gpus(gpus, is_wanted=run is not None and run.wants_gpu))
     settings = _settings(run, found) if run is not None else None

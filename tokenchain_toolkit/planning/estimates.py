@@ -21,6 +21,8 @@ TOKEN_BYTES = 2
 CHECKPOINT_BYTES = 3 * FLOAT_BYTES
 # Validation has no backward pass, which is about two thirds of a step.
 VALIDATION_SHARE = 1 / 3
+# From a step of less than this of what training takes at once, the time of an update is guessed rather than reckoned.
+ROUGH_SHARE = 0.25
 LONG_SECONDS = 7 * 86400
 # Of a run's updates, so many at most are for the learning rate to rise; where training went well, up to 0.47 were.
 LONGEST_WARMUP = 0.5
@@ -133,6 +135,9 @@ def training_stage(
     training = config.training
     train, valid = epoch_of(train_frames, config), epoch_of(valid_frames, config, is_training=False)
     passes = (train.frames + VALIDATION_SHARE * valid.frames) * measure.seconds_per_frame
+    passes += (train.updates + VALIDATION_SHARE * valid.updates) * measure.update_seconds
+    at_once = frames_at_once(config, num_devices=1)
+    rough = f", far from {at_once:,}, so this is rough" if measure.frames < ROUGH_SHARE * at_once else ""
     num_checkpoints = max(training.average_best, 1) + 1
     weights = measure.num_parameters * FLOAT_BYTES
     updates = train.updates * training.max_epochs
@@ -144,11 +149,11 @@ def training_stage(
         stage=f"train_{measure.name}",
         seconds=seconds + (training.max_epochs + 1) * evaluating,
         disk_bytes=num_checkpoints * measure.num_parameters * CHECKPOINT_BYTES + weights,
-        memory_bytes=measure.memory(frames_at_once(config, num_devices=1)),
+        memory_bytes=measure.memory(at_once),
         fault=warmup_fault(config, updates),
         basis=(
             f"{epochs}, {updates:,} updates; a step of {measure.frames:,} frames took {measure.seconds:.3g} s "
-            f"({measure.device}, precision {measure.precision}, median of {measure.num_steps}){drawn}"
+            f"({measure.device}, precision {measure.precision}, median of {measure.num_steps}{rough}){drawn}"
         ),
     )
 

@@ -16,6 +16,8 @@ REQUIRED = ("run", "espnet")
 INSTALL = f"run 'make' in {ROOT}, which installs the versions of tools/requirements into .venv"
 # Of the memory or disk that is free, so much is left to others.
 SPARE = 0.1
+# With more of the cores at work for others, a probe is slower than the run will be.
+BUSY = 0.5
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,17 @@ def available_memory() -> int:
         if name == "MemAvailable":
             return int(value.split()[0]) * 1024
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def check_load() -> Finding:
+    """How busy other processes keep the cores, by the load of the last minute; what is measured then is too slow."""
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    found = f"{load:.1f} processes wanted to run in the last minute, and there are {cores} cores"
+    if load <= BUSY * cores:
+        return Finding("load", OK, found)
+    return Finding("load", WARN, found, "the estimates are those of a busy machine; run this again on an idle one")
+        "load", WARN, found, "the estimates below are those of a busy machine; run this again on an idle one"
+    )
 
 
 def check_memory(check: str, available: int, needed: dict[str, int], remedies: dict[str, str]) -> Finding:

@@ -115,7 +115,7 @@ def gpu_speed(measure: StepMeasure, tflops: float | None, scaling: float) -> Spe
         return Speed(tflops, scaling, is_measured=False)
     if measure.on_gpu:
         assert measure.flops is not None
-        return Speed(measure.flops / measure.seconds_per_frame / 1e12, scaling, is_measured=True)
+        return Speed(measure.flops * measure.frames / measure.seconds / 1e12, scaling, is_measured=True)
     return Speed(ASSUMED_TFLOPS, scaling, is_measured=False)
 
 

@@ -19,7 +19,7 @@ def measured_table(measures: Sequence[StepMeasure]) -> str:
                 f"{each.frames:,}",
                 f"{each.seconds:.2g} (median of {each.num_steps})",
                 f"{each.flops / 1e9:.2g}",
-                f"{each.flops / each.seconds_per_frame / 1e9:,.3g}",
+                f"{each.flops * each.frames / each.seconds / 1e9:,.3g}",
                 f"{each.device}, {each.precision}",
             )
         )

@@ -16,6 +16,7 @@ from tokenchain_toolkit.tasks.fit import choose_precision
 
 CPU = "CPU"
 SHORT_FRAMES = 100
+LARGEST_UPDATE_SHARE = 0.8  # more of a step's time is taken for noise
 FLOAT_BYTES = 4
 # Weights, gradients, and the two moments of Adam, in float32.
 TRAINED_BYTES = 4 * FLOAT_BYTES
@@ -33,6 +34,7 @@ class StepMeasure:
         num_steps: Steps that were timed.
         frames: Frames of a step as ``training.batch_frames`` counts them: padded, the longest prompts included.
         seconds: Median of a step.
+        update_seconds: What of it an update takes whatever its batch.
         fixed_bytes: What a step needs beside weights, gradients and moments, whatever its batch: copies of the weights
             in half precision. On a GPU it may be negative: what is kept is gone before all gradients are there.
         kept_bytes: What it keeps for the backward pass, for each frame.
@@ -47,6 +49,7 @@ class StepMeasure:
     num_steps: int
     frames: int
     seconds: float
+    update_seconds: float
     fixed_bytes: float
     kept_bytes: float
     flops: float | None
@@ -58,8 +61,8 @@ class StepMeasure:
 
     @property
     def seconds_per_frame(self) -> float:
-        """Time of a frame."""
-        return self.seconds / self.frames
+        """Time of a frame, beside that of the update."""
+        return (self.seconds - self.update_seconds) / self.frames
 
     def memory(self, frames: int) -> int:
         """Bytes that training needs if so many frames are taken at once."""
@@ -167,7 +170,8 @@ def measure_step(probe: StepProbe, *, seconds: float, count_flops: bool = False)
     """
     ends = time.monotonic() + seconds
     flops = probe.flops(probe.batch(1)) / probe.frames(1) if count_flops else None
-    longest, num_utts = _affordable_frames(probe, ends), 1
+    short_seconds = _short_step(probe)
+    longest, num_utts = _affordable_frames(probe, (ends - time.monotonic()) / (2 * short_seconds)), 1
     batch = probe.batch(1, longest=longest)
     taken = probe.step(batch)
     # What is kept takes another step's time at most.
@@ -183,14 +187,16 @@ def measure_step(probe: StepProbe, *, seconds: float, count_flops: bool = False)
     times = [taken]
     while time.monotonic() + taken < ends:
         times.append(probe.step(batch))
+    frames, taken = probe.frames(num_utts, longest=longest), float(np.median(times))
     return StepMeasure(
         name=probe.trainee.name,
         device=device_name(probe.device),
         precision=probe.precision,
         num_parameters=count_parameters(probe.trainee.module),
         num_steps=len(times),
-        frames=probe.frames(num_utts, longest=longest),
-        seconds=float(np.median(times)),
+        frames=frames,
+        seconds=taken,
+        update_seconds=_update_seconds(probe.frames(1, longest=SHORT_FRAMES), short_seconds, frames, taken),
         fixed_bytes=fixed,
         kept_bytes=kept,
         flops=flops,
@@ -211,19 +217,27 @@ def _kept_bytes(probe: StepProbe, num_utts: int, longest: int | None) -> tuple[f
     return of_fewer - each * fewer, each
 
 
-def _affordable_frames(probe: StepProbe, ends: float) -> int | None:
-    """How many frames of an utterance a step can have in the time that is left; None for a whole one.
-
-    Takes two steps on a short one, the first of which makes the optimiser's state. As long as the step on it takes what
-    it keeps to be found.
-    """
+def _short_step(probe: StepProbe) -> float:
+    """Seconds of a step on a short utterance, after one that makes the optimiser's state."""
     short = probe.batch(1, longest=SHORT_FRAMES)
     probe.step(short)
-    taken = probe.step(short)
-    affordable = (ends - time.monotonic()) / (2 * taken) * probe.frames(1, longest=SHORT_FRAMES)
+    return probe.step(short)
+
+
+def _affordable_frames(probe: StepProbe, num_steps: float) -> int | None:
+    """How many frames of an utterance a step can have in the time of so many short ones; None for a whole one."""
+    affordable = num_steps * probe.frames(1, longest=SHORT_FRAMES)
     if affordable >= probe.frames(1):
         return None
     return max(int(affordable) - probe.trainee.config.data.max_prompt_frames, SHORT_FRAMES)
+
+
+def _update_seconds(short_frames: int, short_seconds: float, frames: int, seconds: float) -> float:
+    """What of a step's time does not grow with its frames, by the line through a short step and a longer one."""
+    if frames <= short_frames:
+        return 0.0
+    each = (seconds - short_seconds) / (frames - short_frames)
+    return min(max(seconds - each * frames, 0.0), LARGEST_UPDATE_SHARE * seconds)
 
 
 def _may_grow(probe: StepProbe, num_utts: int) -> bool:
