@@ -80,8 +80,6 @@ def check_load() -> Finding:
     if load <= BUSY * cores:
         return Finding("load", OK, found)
     return Finding("load", WARN, found, "the estimates are those of a busy machine; run this again on an idle one")
-        "load", WARN, found, "the estimates below are those of a busy machine; run this again on an idle one"
-    )
 
 
 def check_memory(check: str, available: int, needed: dict[str, int], remedies: dict[str, str]) -> Finding:
