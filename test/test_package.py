@@ -126,3 +126,15 @@ def test_a_device_that_is_not_there_is_named(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert learn_tokenizer.main(["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cuda"]) == 1
     assert "finds no GPU" in caplog.text
+
+
+def test_an_interrupted_command_shows_no_traceback(caplog, capfd):
+    import argparse
+
+    from tokenchain_toolkit.bin._cli import run_command
+
+    def work(arguments):
+        raise KeyboardInterrupt
+
+    assert run_command(work, argparse.ArgumentParser("slow"), []) == 130
+    assert "slow: interrupted" in caplog.text and "Traceback" not in capfd.readouterr().err

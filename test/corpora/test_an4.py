@@ -81,7 +81,7 @@ def test_lines_that_cannot_be_used_are_refused(root, tmp_path, line, expected):
 
 def test_a_missing_corpus_says_where_it_belongs(tmp_path, caplog):
     assert main(["an4", "--root", str(tmp_path / "nowhere"), "--out", str(tmp_path / "data")]) == 1
-    assert "nowhere/etc/an4_train.transcription is missing" in caplog.text and "AN4=" in caplog.text
+    assert "nowhere is no folder" in caplog.text and "AN4=" in caplog.text
     assert not (tmp_path / "data").exists()
 
 

@@ -31,11 +31,14 @@ def write_set(recipe, name, speaker, text):
 
 @pytest.fixture
 def new_recipe(tmp_path):
-    """A recipe as setup.sh makes it, with its three sets."""
+    """A recipe as setup.sh makes it, filled in, with its three sets."""
     shutil.copytree(TEMPLATE, tmp_path / "egs2" / "TEMPLATE", symlinks=True)
     (tmp_path / "tokenchain_toolkit").symlink_to(PACKAGE)
     recipe = tmp_path / "egs2" / "mine" / "tokenchain1"
     subprocess.run([tmp_path / "egs2/TEMPLATE/tokenchain1/setup.sh", recipe], check=True, capture_output=True)
+    script = recipe / "local" / "data.sh"
+    script.write_text("#!/usr/bin/env bash\n# Stage 1 of mine: the sets are there.\n")
+    script.chmod(0o755)
     for name, (speaker, text) in SETS.items():
         write_set(recipe, name, speaker, text)
     return recipe

@@ -30,7 +30,8 @@ def set_up(tree, *folders):
 def test_a_new_recipe_has_its_files_and_links(tree):
     assert set_up(tree, "egs2/mine/tokenchain1").returncode == 0
     recipe = tree / "egs2" / "mine" / "tokenchain1"
-    assert not check_layout(recipe).problems
+    (unfilled,) = check_layout(recipe).problems
+    assert unfilled.startswith("local/data.sh is not filled in yet")
     assert os.readlink(recipe / "tokenchain.sh") == "../../TEMPLATE/tokenchain1/tokenchain.sh"
     assert [path.name for path in sorted((recipe / "conf").iterdir())] == [path.name for path in START]
     assert [path.name for path in recipe.parent.iterdir()] == ["tokenchain1"]

@@ -10,7 +10,7 @@ from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_json, write_text
 from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows
 from tokenchain_toolkit.report.audio import read_players, spread
-from tokenchain_toolkit.report.curves import read_curves
+from tokenchain_toolkit.report.curves import draw, read_curves
 from tokenchain_toolkit.report.facts import read_skipped
 from tokenchain_toolkit.report.interval_plot import draw_changes
 from tokenchain_toolkit.report.paper import CLAIMS, claims_beside_ours
@@ -173,6 +173,22 @@ def test_curves_average_an_epoch_and_prefer_epoch_columns(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("epoch,step,loss_step,loss_epoch,acc\n0,0,9,,\n0,1,7,,\n0,1,,8,\n1,2,,4,0.5\n1,2,,,0.7\n")
     assert read_curves(path) == {"loss": [(0, 8), (1, 4)], "acc": [(1, pytest.approx(0.6))]}
+
+
+def test_runs_of_one_epoch_stand_over_their_names():
+    points = {"chain_baseline": {"valid/loss": [(0.0, 2.0)]}, "chain_st_argmax": {"valid/loss": [(0.0, 3.0)]}}
+    svg = draw("chain", points)
+    assert ">baseline<" in svg and ">st_argmax<" in svg
+    points["chain_baseline"]["valid/loss"].append((1.0, 1.5))
+    assert ">baseline<" not in draw("chain", points)
+
+
+def test_what_hardly_changes_is_drawn_without_an_offset():
+    svg = draw("asr", {"asr": {"train/lr": [(0.0, 1234.5), (1.0, 1234.6)]}})
+    labels = [
+        float(text.replace("\N{MINUS SIGN}", "-")) for text in re.findall(r">([\d.\N{MINUS SIGN}e+]+)</text>", svg)
+    ]
+    assert any(1230 < label < 1240 for label in labels) and "+1.2" not in svg
 
 
 def test_players_keep_within_the_size_limit(recipe):

@@ -14,7 +14,13 @@ from tokenchain_toolkit.data.unpaired import UnpairedData
 from tokenchain_toolkit.errors import ConfigError, TrainingError
 from tokenchain_toolkit.tasks.base import build_optimizer, learning_rate
 from tokenchain_toolkit.tasks.epoch_log import EpochLog
-from tokenchain_toolkit.tasks.fit import announce_idle_gpus, average_checkpoints, choose_precision, take_part
+from tokenchain_toolkit.tasks.fit import (
+    announce_idle_gpus,
+    average_checkpoints,
+    check_gpus,
+    choose_precision,
+    take_part,
+)
 
 TASKS = ["asr", "t2s", "s2a", "chain"]
 
@@ -218,6 +224,17 @@ def test_every_device_asks_for_the_metrics_and_the_first_writes_them(tmp_path):
         EpochLog(tmp_path / f"{rank}.csv").on_train_epoch_end(trainer, mock.Mock())
         assert asked.called
     assert [path.name for path in tmp_path.iterdir()] == ["0.csv"]
+
+
+@pytest.mark.parametrize(("present", "accelerator", "devices"), [(0, "auto", 2), (4, "auto", 8), (4, "gpu", 5)])
+def test_more_devices_than_there_are_gpus_are_refused(monkeypatch, present, accelerator, devices):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: present)
+    with pytest.raises(
+        ConfigError, match=f"training.devices={devices} .* finds {present} GPUs here; .*accelerator=cpu"
+    ):
+        check_gpus(TrainingConfig(devices=devices, accelerator=accelerator))
+    check_gpus(TrainingConfig(devices=max(present, 1), accelerator=accelerator))
+    check_gpus(TrainingConfig(devices=devices, accelerator="cpu"))
 
 
 def test_a_run_that_leaves_gpus_idle_says_so(monkeypatch, caplog):

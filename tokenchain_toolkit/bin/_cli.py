@@ -109,4 +109,7 @@ def run_command(
     except TokenChainError as error:
         logging.getLogger(__name__).error("%s: error: %s", parser.prog, error)
         return 1
+    except KeyboardInterrupt:
+        logging.getLogger(__name__).error("%s: interrupted", parser.prog)
+        return 128 + signal.SIGINT
     return 0

@@ -69,6 +69,10 @@ def train_stage(
     from tokenchain_toolkit.tasks.training_sets import SetFolders, TrainingSets
 
     config = load_config(schema, arguments.config, arguments.overrides)
+    if config.training.devices > 1:
+        from tokenchain_toolkit.tasks.fit import check_gpus
+
+        check_gpus(config.training)
     if sets is None:
         valid = SetFolders(data=arguments.valid_data, dump=arguments.valid_dump)
         sets = TrainingSets(train=sets_named(arguments, "train"), valid=valid)

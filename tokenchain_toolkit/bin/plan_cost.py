@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not experiments:
         raise ConfigError(f"these recipes train no {', '.join(wanted)}; name others, or other --models")
     measures = {}
+    told = "measuring %d models, each for about %.0f s; where memory or time is short: --models, --seconds"
+    logger.info(told, len({each.model for each in experiments}), arguments.seconds)
     for key, measure in measure_models(experiments, seconds=arguments.seconds):
         logger.info("%s: a step of %d frames took %.2g s", measure.name, measure.frames, measure.seconds)
         measures[key] = measure

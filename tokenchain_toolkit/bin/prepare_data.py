@@ -177,7 +177,19 @@ def _kaldi(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Call the corpus's function."""
+    """Call the corpus's function.
+
+    Raises:
+        DataError: The corpus's folder is not there.
+    """
+    from tokenchain_toolkit.errors import DataError
+
+    root = str(getattr(arguments, "root", "") or getattr(arguments, "fsdd", ""))
+    if root and not Path(root).is_dir():
+        raise DataError(
+            f"{root} is no folder; set the path of the corpus, such as {arguments.corpus.upper()}=, in db.sh or in the "
+            "environment; an empty one has it downloaded, if the recipe can"
+        )
     arguments.run_corpus(arguments)
 
 

@@ -59,6 +59,9 @@ def merge_into(schema: type[Config], values: dict[str, Any]) -> Config:
 
 def _told(error: Exception) -> str:
     """What is wrong, in one line that names the key, which OmegaConf says only in a later line."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:  # of YAML, which counts lines from 0
+        return f"line {mark.line + 1}: {getattr(error, 'problem', None) or error}; mend the YAML"
     first = str(error).splitlines()[0]
     key = getattr(error, "full_key", None)
     return f"{key}: {first}" if key and key not in first else first

@@ -9,6 +9,7 @@ TEMPLATE = "../../TEMPLATE/tokenchain1"
 LINKS = ("tokenchain.sh", "path.sh", "cmd.sh", "db.sh")
 OWN_COPY_ALLOWED = ("cmd.sh", "db.sh")  # settings of a machine; the other two are code
 SCRIPTS = ("run.sh", "local/data.sh")
+UNFILLED = b"it is not filled in yet"  # of the template's local/data.sh
 HANDS_ON = '"$@"'
 
 
@@ -61,7 +62,9 @@ def _faults_of_script(path: Path) -> list[str]:
     faults = []
     if not os.access(path, os.X_OK):
         faults.append(f"{name} is not executable; chmod +x {name}")
-    with path.open("rb") as script:
-        if not script.readline().startswith(b"#!"):
-            faults.append(f"{name} does not say what runs it; begin it with the line #!/usr/bin/env bash")
+    script = path.read_bytes()
+    if not script.startswith(b"#!"):
+        faults.append(f"{name} does not say what runs it; begin it with the line #!/usr/bin/env bash")
+    if UNFILLED in script:
+        faults.append(f"{name} is not filled in yet; let it write the sets as its first lines say")
     return faults

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_PANELS = 6
+FLAT_SHARE = 0.01  # what changes by less is drawn flat
 PRIORITY = ("valid/wer", "valid/cer", "valid/accuracy", "valid/loss", "valid/", "train/loss", "train/")
 # Colours no plot uses by itself; each is exchanged for a variable of the page, so that plots follow light and dark.
 INK, RULE = "#010203", "#010204"
@@ -77,7 +78,7 @@ def draw(family: str, runs: dict[str, dict[str, Curve]]) -> str:
         for axis in axes[len(panels) :]:
             axis.remove()
         for axis, panel in zip(axes, panels, strict=False):
-            _draw_panel(axis, panel, [curves.get(panel, []) for curves in runs.values()])
+            _draw_panel(axis, panel, {name: curves.get(panel, []) for name, curves in runs.items()})
 
     label = f"Training curves of {family}: {', '.join(panels)} over epochs"
     return to_svg(draw_panels, height=2.5 * num_rows, salt=family, label=label)
@@ -103,14 +104,25 @@ def to_svg(draw_on: Callable[[Any], None], *, height: float, salt: str, label: s
     return themed(output.getvalue(), label)
 
 
-def _draw_panel(axis: Any, title: str, curves: list[Curve]) -> None:
-    for number, curve in enumerate(curves):
-        epochs, values = [point[0] for point in curve], [point[1] for point in curve]
+def _draw_panel(axis: Any, title: str, curves: dict[str, Curve]) -> None:
+    """Curves over epochs; where no run has more than one, its value stands over its name."""
+    are_points = all(len(curve) <= 1 for curve in curves.values())
+    for number, curve in enumerate(curves.values()):
+        epochs, values = [number if are_points else epoch for epoch, _ in curve], [value for _, value in curve]
         style = ("-", "--", "-.", ":")[number % 4]
         axis.plot(epochs, values, style, color=SERIES[number % len(SERIES)], marker="o", markersize=2.6, linewidth=1.6)
     style_panel(axis, title)
-    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axis.ticklabel_format(axis="y", useOffset=False)
+    if are_points:
+        axis.set_xticks(range(len(curves)), [name.partition("_")[2] or name for name in curves])
+        axis.set_xlim(-0.5, len(curves) - 0.5)
+    else:
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axis.margins(y=0.12)
+    values = [value for curve in curves.values() for _, value in curve]
+    if values and max(values) - min(values) < FLAT_SHARE * max(map(abs, values)):
+        middle, half = (max(values) + min(values)) / 2, FLAT_SHARE * max(map(abs, values))
+        axis.set_ylim(middle - half, middle + half)
 
 
 def style_panel(axis: Any, title: str) -> None:

@@ -15,6 +15,7 @@ from tokenchain_toolkit.config.training import TrainingConfig
 from tokenchain_toolkit.data.batching import make_batches, padding_share
 from tokenchain_toolkit.data.dataset import TokenDataset
 from tokenchain_toolkit.data.module import TokenDataModule
+from tokenchain_toolkit.errors import ConfigError, counted
 from tokenchain_toolkit.models.asr import count_parameters
 from tokenchain_toolkit.tasks.base import BaseTask
 from tokenchain_toolkit.tasks.epoch_log import EpochLog
@@ -62,6 +63,8 @@ def fit(
         log = EpochLog(folder / "metrics.csv")
         trainer = build_trainer(training, callbacks=[*callbacks, best, latest, log])
         announce_idle_gpus(trainer)
+        if trainer.world_size > 1 and trainer.is_global_zero:
+            LOG.info("%d processes share out every batch", trainer.world_size)
         trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
     if training.average_best == 0:
         return task.state_dict()
@@ -70,7 +73,8 @@ def fit(
 
 def build_trainer(training: TrainingConfig, *, callbacks: list[lightning.Callback]) -> lightning.Trainer:
     """The Lightning trainer of an experiment."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     trainer = lightning.Trainer(
         max_epochs=training.max_epochs,
         accelerator=training.accelerator,
@@ -90,6 +94,20 @@ def build_trainer(training: TrainingConfig, *, callbacks: list[lightning.Callbac
     # How many devices there are in all is known from here on.
     trainer.accumulate_grad_batches = training.num_passes(trainer.world_size)
     return trainer
+
+
+def check_gpus(training: TrainingConfig) -> None:
+    """Refuse more devices than there are GPUs, unless processes on the CPU are asked for.
+
+    Raises:
+        ConfigError: There are fewer.
+    """
+    present = torch.cuda.device_count()
+    if training.accelerator != "cpu" and training.devices > max(present, 1):
+        raise ConfigError(
+            f"training.devices={training.devices} (./run.sh --num_gpus), and PyTorch finds {counted(present, 'GPU')} "
+            "here; ask for as many as there are, or set training.accelerator=cpu for as many processes on the CPU"
+        )
 
 
 def announce_idle_gpus(trainer: lightning.Trainer) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ def train_head(
     optimizer = build_head_optimizer(head, config)
     done = _resume(head, optimizer, checkpoint)
     losses: list[float] = []
+    began = time.monotonic()
     with tqdm(total=config.steps, initial=done, desc="codec's head", unit=" steps", disable=None) as progress:
         for step in range(done, config.steps):
             loss = take_step(head, optimizer, examples, frames=frames, step=step, config=config)
@@ -64,6 +66,10 @@ def train_head(
             # Not after the last one, so that a run that goes on always has a loss to tell.
             if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < config.steps:
                 progress.set_postfix(loss=f"{np.mean(losses):.3f}")
+                if progress.disable:  # no terminal, which would show it
+                    each = (time.monotonic() - began) / (step + 1 - done)
+                    told = (step + 1, config.steps, float(np.mean(losses)), each * (config.steps - step - 1))
+                    LOG.info("codec's head: %d of %d updates, loss %.3f, about %.0f s left", *told)
                 _save(head, optimizer, step + 1, checkpoint)
     head.cpu().eval()
     return float(np.mean(losses))

@@ -69,8 +69,10 @@ is_chosen() {
     [[ $first -le $number && $number -le $last ]]
 }
 
+current=    # the stage that is at work
 is_stage() {
     is_chosen "$1" || return 1
+    current=$1
     echo "== stage $(stage_number "$1"): $1"
 }
 
@@ -136,4 +138,11 @@ wait_for_all() {
         wait_for_one
     done
 }
-trap '[[ ${#running[@]} -eq 0 ]] || kill "${running[@]}" 2>/dev/null || true' EXIT
+
+# ended STATUS: end what runs in the background, and say how to go on if a stage has not come to its end
+ended() {
+    [[ ${#running[@]} -eq 0 ]] || kill "${running[@]}" 2>/dev/null || true
+    [[ $1 -eq 0 || -z $current || $dry_run == true ]] ||
+        echo "run.sh: stage $current did not come to its end; run the same again, and it goes on from there" >&2
+}
+trap 'ended $?' EXIT
