@@ -258,11 +258,12 @@ def test_two_runs_in_one_folder_are_refused(tmp_path, source):
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_speech_of_other_texts_is_not_replaced_unless_asked(tmp_path, source, overwrite):
-    old = finished(tmp_path, source, "speech", rows=["good morning"])
-    new = stamp_of(tmp_path, source, rows=["good night"])
+    old = finished(tmp_path, source, "speech", rows=[("a", "good morning")], top_k=5)
+    new = stamp_of(tmp_path, source, rows=[("a", "good night")], top_k=5)
     if overwrite:
-        assert new.begin(overwrite=True, replace=False)
+        assert new.begin(overwrite=True, subject="rows")
         return
-    with pytest.raises(DataError, match=r"made from other things \(rows changed\); name another folder, or add --over"):
-        new.begin(replace=False)
+    with pytest.raises(DataError, match="out holds what was made of other rows; name another folder, or add --over"):
+        new.begin(subject="rows")
     assert (old.folder / "model").read_text() == "speech" and old.state() == "up_to_date"
+    assert stamp_of(tmp_path, source, rows=[("a", "good morning")], top_k=9).begin(subject="rows"), "it is stale"

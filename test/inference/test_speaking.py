@@ -54,7 +54,9 @@ def test_a_table_of_texts_becomes_a_data_directory_once(parts, tmp_path, caplog)
     caplog.clear()
     assert speak_with(parts, tmp_path / "out", "t2s.retries=1", **named) == 0 and "is up to date" in caplog.text
     write_table(tmp_path / "texts", {"one": "abc"})
-    assert speak_with(parts, tmp_path / "out", "t2s.retries=1", **named) == 0
+    assert speak_with(parts, tmp_path / "out", "t2s.retries=1", **named) == 1
+    assert "holds what was made of other rows" in caplog.text and read_data_dir(tmp_path / "out") == made
+    assert speak_with(parts, tmp_path / "out", "--overwrite", "t2s.retries=1", **named) == 0
     assert set(read_table(tmp_path / "out" / "wav.scp")) == {"one"}
 
 

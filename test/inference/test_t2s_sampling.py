@@ -1,5 +1,6 @@
 """Sampling from T2S: the batched, cached loop equals the plain one; cuts keep what they should; retries mend."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,15 @@ from tokenchain_toolkit.inference.t2s_sampling import SampledSpeech, draw, sampl
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms
 
 
+def streams(seed, count):
+    return [np.random.default_rng((seed, row)) for row in range(count)]
+
+
+def chances(count):
+    """Uniform numbers for that many draws."""
+    return torch.from_numpy(np.random.default_rng(0).random((count, 2)))
+
+
 def sample(t2s, batch, *, seed=0, natural=None, **config):
     return sample_semantic(
         t2s,
@@ -19,7 +29,7 @@ def sample(t2s, batch, *, seed=0, natural=None, **config):
         prefix_BP=batch.prompt_BP,
         prefix_lengths_B=batch.prompt_lengths_B,
         config=T2SSamplingConfig(**config),
-        generator=torch.Generator().manual_seed(seed),
+        streams=streams(seed, len(batch.text_BL)),
         natural=natural,
     )
 
@@ -108,7 +118,7 @@ def test_guidance_needs_a_model_that_knows_speech_without_text(make_t2s, batch):
 def test_faster_speech_has_its_text_closer_together_and_is_expected_to_be_shorter(make_t2s, batch, monkeypatch):
     t2s, first = make_t2s(text_positions="aligned"), {}
 
-    def draw_nothing(t2s, prompts, caps_B, *, config, generator):
+    def draw_nothing(t2s, prompts, caps_B, *, config, streams):
         first.setdefault(config.speaking_rate, (prompts[0].position_BN, caps_B))
         return [SampledSpeech(torch.zeros(1, dtype=torch.long), ended=True) for _ in caps_B]
 
@@ -169,7 +179,7 @@ def test_top_p_keeps_the_likeliest_that_reach_it():
 
     def drawn(**config):
         config = T2SSamplingConfig(temperature=1.0, **config)
-        return set(draw(logits_BK, config=config, generator=torch.Generator().manual_seed(0)).tolist())
+        return set(draw(logits_BK, chances(2000), config=config).tolist())
 
     assert drawn(top_p=0.0) == drawn(top_p=0.3) == {1}
     assert drawn(top_p=0.6) == {1, 3}
@@ -181,7 +191,7 @@ def test_top_p_keeps_the_likeliest_that_reach_it():
 def test_draws_follow_the_tempered_distribution():
     logits_K = torch.tensor([0.0, 1.0, 2.0])
     config = T2SSamplingConfig(temperature=0.5, top_p=1.0)
-    drawn_B = draw(logits_K.expand(20000, 3), config=config, generator=torch.Generator().manual_seed(0))
+    drawn_B = draw(logits_K.expand(20000, 3), chances(20000), config=config)
     torch.testing.assert_close(
         torch.bincount(drawn_B, minlength=3) / 20000, (logits_K / 0.5).softmax(-1), atol=0.015, rtol=0
     )
@@ -198,10 +208,11 @@ def tokens_of(found):
 
 @torch.no_grad()
 def plain_draws(t2s, batch, *, seed, per_unit, temperature):
-    """No cache, no retries: what the first draws have to be; rows that are done leave once they are half of all."""
-    generator, rows = torch.Generator().manual_seed(seed), list(range(len(batch.text_BL)))
+    """No cache, no retries: what the first draws have to be."""
+    rows = list(range(len(batch.text_BL)))
     caps = [int(per_unit * units) for units in batch.text_lengths_B]
     tokens = [[] for _ in rows]
+    chance_RT = [stream.random((cap + 1, 2))[:, 0] for stream, cap in zip(streams(seed, len(rows)), caps, strict=True)]
 
     def is_done(row):
         return t2s.end_id in tokens[row] or len(tokens[row]) > caps[row]
@@ -225,11 +236,10 @@ def plain_draws(t2s, batch, *, seed, per_unit, temperature):
         ).last_hidden_state
         logits_RK = t2s.head(hidden_RND[torch.arange(len(rows)), inputs.lengths_B - 1])
         scores_RK, order_RK = (logits_RK / temperature).sort(dim=-1, descending=True)
-        choice_R1 = torch.multinomial(scores_RK.softmax(-1), 1, generator=generator)
-        for row, token in zip(rows, order_RK.gather(1, choice_R1)[:, 0].tolist(), strict=True):
-            tokens[row].append(token)
-        going = [row for row in rows if not is_done(row)]
-        rows = going if len(going) <= len(rows) // 2 else rows
+        for row, mass_K, order_K in zip(rows, scores_RK.softmax(-1).double(), order_RK, strict=True):
+            passed = mass_K.cumsum(0) / mass_K.sum() > chance_RT[row][len(tokens[row])]
+            tokens[row].append(int(order_K[passed.nonzero()[0, 0]]))
+        rows = [row for row in rows if not is_done(row)]
     return tokens
 
 
@@ -243,6 +253,33 @@ def test_without_retries_the_draws_are_those_of_a_plain_loop(lively_t2s, batch):
     assert all(speech.draws == 1 for speech in found) and len({len(speech.semantic_T) for speech in found}) > 2
 
 
+def test_what_is_drawn_does_not_depend_on_what_is_beside_it(lively_t2s, batch):
+    together = sample(lively_t2s, batch, natural=NORMS, retries=3, **WILD)
+    for row, speech in enumerate(together):
+        one = slice(row, row + 1)
+        (alone,) = sample_semantic(
+            lively_t2s,
+            batch.text_BL[one, : batch.text_lengths_B[row]],
+            batch.text_lengths_B[one],
+            prefix_BP=batch.prompt_BP[one, : batch.prompt_lengths_B[row]],
+            prefix_lengths_B=batch.prompt_lengths_B[one],
+            config=T2SSamplingConfig(retries=3, **WILD),
+            streams=[np.random.default_rng((0, row))],
+            natural=NORMS,
+        )
+        assert alone.semantic_T.tolist() == speech.semantic_T.tolist() and alone.draws == speech.draws
+    assert len({speech.draws for speech in together}) > 1
+
+
+def test_a_model_that_places_its_text_knows_how_long_speech_should_be(make_t2s, batch, monkeypatch):
+    short = SampledSpeech(torch.tensor([1]), ended=True)
+    monkeypatch.setattr(t2s_sampling, "_draw_speech", lambda t2s, prompts, caps_B, **_: [short] * len(caps_B))
+    for positions, faults in (("order", ()), ("aligned", ("length",))):
+        t2s = make_t2s(text_positions=positions)
+        t2s.extra_frames.fill_(20.0)
+        assert {speech.faults for speech in sample(t2s, batch)} == {faults}
+
+
 def test_only_bad_draws_are_drawn_again(lively_t2s, batch, monkeypatch):
     asked, draw_speech = [], t2s_sampling._draw_speech
 
@@ -252,17 +289,17 @@ def test_only_bad_draws_are_drawn_again(lively_t2s, batch, monkeypatch):
         return draw_speech(t2s, prompts, caps_B, **options)
 
     monkeypatch.setattr(t2s_sampling, "_draw_speech", recorded)
-    first = sample(lively_t2s, batch, natural=NORMS, **WILD)
+    first = sample(lively_t2s, batch, seed=7, natural=NORMS, **WILD)
     bad = [bool(speech.faults) for speech in first]
     assert len(asked) == 1 and 0 < sum(bad) < 6, "the test needs both kinds"
-    found = sample(lively_t2s, batch, natural=NORMS, retries=3, **WILD)
+    found = sample(lively_t2s, batch, seed=7, natural=NORMS, retries=3, **WILD)
     assert all(torch.equal(whole[torch.tensor(bad)], part) for whole, part in zip(asked[1], asked[2], strict=True))
     assert sum(len(caps_B) for *_, caps_B in asked[1:]) == sum(speech.draws for speech in found)
     for before, after, was_bad in zip(first, found, bad, strict=True):
         assert (after.draws > 1) == was_bad
         assert was_bad or torch.equal(before.semantic_T, after.semantic_T)
         assert not after.faults or after.draws == 4
-    again = sample(lively_t2s, batch, natural=NORMS, retries=3, **WILD)
+    again = sample(lively_t2s, batch, seed=7, natural=NORMS, retries=3, **WILD)
     assert tokens_of(again) == tokens_of(found)
 
 
@@ -293,7 +330,9 @@ def test_without_norms_only_the_end_is_judged(lively_t2s, batch):
     short = sample(lively_t2s, batch, temperature=1.5, max_frames_per_token=2.0)
     found = short + sample(lively_t2s, batch, temperature=1.5, max_frames_per_token=20.0)
     assert {speech.ended for speech in found} == {True, False}
-    assert all(speech.faults == (() if speech.ended else ("unended",)) for speech in found)
+    judged = ("length",) if lively_t2s.config.text_positions == "aligned" else ()  # which such a model itself expects
+    assert all(set(speech.faults) <= {"unended", *judged} for speech in found)
+    assert all(("unended" in speech.faults) != speech.ended for speech in found)
 
 
 LOOPING, SHORT, NEAR, GOOD = [3] * 10, [1], list(range(5)), list(range(9))
@@ -374,7 +413,7 @@ def test_an_id_that_fills_the_window_is_drawn_from_the_whole_distribution():
 
     def frequencies(recent):
         recent_BW = torch.tensor(recent, dtype=torch.long).expand(20000, -1)
-        drawn_B = draw(logits_K.expand(20000, 3), recent_BW, config=config, generator=torch.Generator().manual_seed(0))
+        drawn_B = draw(logits_K.expand(20000, 3), chances(20000), recent_BW, config=config)
         return torch.bincount(drawn_B, minlength=3) / 20000
 
     certain = torch.tensor([1.0, 0.0, 0.0])

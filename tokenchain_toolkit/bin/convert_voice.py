@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         inputs=inputs,
         config={"rows": rows, **config_dict(decoding)},
         overwrite=arguments.overwrite,
-        replace=False,
+        subject="rows",
     )
 
 

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
         inputs=inputs,
         config={"rows": rows, "t2s": config_dict(sampling), "s2a": config_dict(decoding)},
         overwrite=arguments.overwrite,
-        replace=False,
+        subject="rows",
     )
 
 

@@ -67,7 +67,8 @@ class T2SSamplingConfig:
         seed: Of the draws and the prompts.
         retries: How often a bad draw is made again at most; 0 takes every first draw.
         frames_per_token: Frames to expect for each text token. 0 learns length and loops from the natural tokens that
-            decode_t2s is given by --norms_dump; where there are none, length is then not judged.
+            decode_t2s is given by --norms_dump; where there are none, length is judged by what a model with
+            ``text_positions: aligned`` has learned of its text units, and else not at all.
         extra_frames: Frames to expect of every utterance besides.
         length_tolerance: A draw is off if it is so many times longer or shorter than expected.
         longest_loop: Frames in a row that may each repeat the frame one period before, whatever the period; 0 learns

@@ -57,8 +57,9 @@ class StageStamp:
                 raise DataError(missing_input(path, self.folder))
             if path.name == DONE and (lost := lost_outputs(path.parent)):
                 raise DataError(lost_input(lost[0], self.folder))
-        self.record: dict[str, Any] = {"config": config, "inputs": {str(path): input_digest(path) for path in paths}}
-        text = json.dumps(self.record, sort_keys=True, ensure_ascii=False)
+        digests = {str(path): input_digest(path) for path in paths}
+        text = json.dumps({"config": config, "inputs": digests}, sort_keys=True, ensure_ascii=False)
+        self.record: dict[str, Any] = json.loads(text)  # as it is read back, with lists for tuples
         self._began = time.monotonic()
         self._lock: IO[str] | None = None  # held while the stage is at work
         self.record["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
@@ -74,7 +75,7 @@ class StageStamp:
                 return "damaged" if lost_outputs(self.folder) else "up_to_date"
         return "new"
 
-    def begin(self, *, overwrite: bool = False, replace: bool = True) -> bool:
+    def begin(self, *, overwrite: bool = False, subject: str | None = None) -> bool:
         """Prepare the folder; return False if there is nothing to do.
 
         The folder is emptied of a stale or damaged output and, with ``overwrite``, of any of this stage; what is
@@ -82,7 +83,8 @@ class StageStamp:
 
         Args:
             overwrite: Do again what is up to date.
-            replace: False refuses to replace what is complete, unless ``overwrite`` is set.
+            subject: Setting that says what the output is of. What is complete and of something else is no stale output
+                but another one, and replaced by ``overwrite`` alone.
 
         Raises:
             DataError: The folder holds files and no stamp, so it was not made by a stage, or it holds what a stage with
@@ -95,11 +97,12 @@ class StageStamp:
             raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
         if state == "stale" or (overwrite and state != "new"):
             self._refuse_what_is_not_ours()
-        if state == "stale" and (self.folder / DONE).is_file() and not (replace or overwrite):
-            raise DataError(
-                f"{self.folder} holds what was made from other things ({self._why(state)}); name another folder, or "
-                "add --overwrite to replace it"
-            )
+        if state == "stale" and (self.folder / DONE).is_file() and subject and not overwrite:
+            if self._before()["config"].get(subject) != self.record["config"][subject]:
+                raise DataError(
+                    f"{self.folder} holds what was made of other {subject}; name another folder, or add --overwrite to "
+                    "replace it"
+                )
         self._lock = lock_folder(self.folder)
         if state in ("stale", "damaged") or (overwrite and state != "new"):
             if state == "stale" and not overwrite and self._made(self.folder / BEFORE / DONE):
@@ -196,11 +199,11 @@ def make_output(
     inputs: Iterable[Path],
     config: dict[str, Any],
     overwrite: bool = False,
-    replace: bool = True,
+    subject: str | None = None,
 ) -> None:
     """Do a stage's work unless its output folder is up to date; the arguments are those of ``StageStamp``."""
     stamp = StageStamp(folder, inputs=inputs, config=config)
-    if not stamp.begin(overwrite=overwrite, replace=replace):
+    if not stamp.begin(overwrite=overwrite, subject=subject):
         LOG.info("%s is up to date", folder)
         return
     try:

@@ -1,13 +1,13 @@
 """From the transcripts of a set to a dump of semantic tokens that T2S has drawn."""
 
 import logging
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
@@ -138,12 +138,20 @@ def speak(
     prompts = DataConfig(min_prompt_frames=config.prompt_frames, max_prompt_frames=config.prompt_frames)
     dataset = TokenDataset(corpus, prompts, seed=config.seed, epoch=0)
     chosen = range(len(dataset)) if positions is None else positions
-    yield from speak_examples(t2s, [dataset[position] for position in chosen], config=config, natural=natural)
+    examples = [dataset[position] for position in chosen]
+    for place, speech in speak_examples(t2s, examples, config=config, natural=natural):
+        yield examples[place].utt_id, speech
+
+
+def stream_of(example: Example, seed: int) -> np.random.Generator:
+    """The randomness of one utterance: by the seed, its name and its text."""
+    content = example.utt_id.encode() + np.ascontiguousarray(example.text_L, dtype=np.int64).tobytes()
+    return np.random.default_rng((seed, zlib.crc32(content)))
 
 
 def speak_examples(
     t2s: T2SModel, examples: Sequence[Example], *, config: T2SSamplingConfig, natural: SpeechNorms | None = None
-) -> Iterator[tuple[str, SampledSpeech]]:
+) -> Iterator[tuple[int, SampledSpeech]]:
     """Draw the semantic tokens of texts, those of similar length together, so that a batch ends at about the same time.
 
     Args:
@@ -153,10 +161,9 @@ def speak_examples(
         natural: Norms by which draws are judged where ``config`` gives none.
 
     Yields:
-        utt_id and what was drawn.
+        Place in ``examples`` and what was drawn.
     """
     device = t2s.head.weight.device
-    generator = torch.Generator(device=device).manual_seed(config.seed)
     order = np.argsort([len(example.text_L) for example in examples], kind="stable")
     batches = [order[start : start + config.batch_size] for start in range(0, len(order), config.batch_size)]
     for members in tqdm(batches, desc="T2S", disable=None, leave=False):
@@ -168,7 +175,7 @@ def speak_examples(
             prefix_BP=batch.prompt_BP,
             prefix_lengths_B=batch.prompt_lengths_B,
             config=config,
-            generator=generator,
+            streams=[stream_of(examples[member], config.seed) for member in members],
             natural=natural,
         )
-        yield from zip(batch.utt_ids, drawn, strict=True)
+        yield from zip(members.tolist(), drawn, strict=True)

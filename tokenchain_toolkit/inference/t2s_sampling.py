@@ -1,13 +1,15 @@
 """Sampling semantic tokens from T2S, batched, with a key-value cache.
 
 Shapes: B utterances, R of them that are still drawn, S rows (each with its text, then for guidance each without), N
-prompt positions, L text positions, P prefix frames, W frames just before, K semantic clusters, D features.
+positions, L text positions, P prefix frames, W frames just before, K semantic clusters, D features. A stream is an
+utterance's own randomness, so that it is drawn the same whatever others are beside it.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
@@ -46,7 +48,7 @@ def sample_semantic(
     prefix_BP: torch.Tensor,
     prefix_lengths_B: torch.Tensor,
     config: T2SSamplingConfig,
-    generator: torch.Generator,
+    streams: Sequence[np.random.Generator],
     natural: SpeechNorms | None = None,
 ) -> list[SampledSpeech]:
     """Draw semantic tokens for a batch of texts until each has ended or reached its cap; draw bad ones again.
@@ -58,8 +60,9 @@ def sample_semantic(
         prefix_BP: Semantic tokens of another utterance of the wanted speaker; P may be 0.
         prefix_lengths_B: Real prefix frames.
         config: Temperature, top-k, top-p, length cap, and what is drawn again.
-        generator: Source of randomness.
-        natural: Norms of natural speech, used where ``config`` gives none.
+        streams: One for each utterance.
+        natural: Norms of natural speech, used where ``config`` gives none. Without an expected length in either, it is
+            that by which a model with ``text_positions: aligned`` places the text.
 
     Raises:
         ConfigError: The model does not know speech without text, which guidance needs, or how long it is to speak,
@@ -70,15 +73,17 @@ def sample_semantic(
     if config.speaking_rate != 1 and t2s.config.text_positions != "aligned":
         raise ConfigError("speaking_rate needs a T2S that was trained with model.text_positions=aligned; set it to 1")
     norms = _norms(config, natural or SpeechNorms())
+    text = t2s.read_ids(text_BL, text_lengths_B)
+    num_frames_B = t2s.expected_frames(text) / config.speaking_rate
     expected_B = torch.tensor([norms.expected_frames(num_tokens) for num_tokens in text_lengths_B.tolist()])
     expected_B = expected_B / config.speaking_rate
+    if t2s.config.text_positions == "aligned":
+        expected_B = torch.where(expected_B > 0, expected_B, num_frames_B.cpu())
     caps_B = (text_lengths_B * config.max_frames_per_token).long()
     if config.retries > 0:
         longest_B = (expected_B * config.length_tolerance).long().to(caps_B.device)
         caps_B = torch.where(longest_B > 0, torch.minimum(caps_B, longest_B), caps_B)
-    text = t2s.read_ids(text_BL, text_lengths_B)
     texts = [text, *([replace(text, lengths_B=torch.zeros_like(text_lengths_B))] if config.guidance > 0 else [])]
-    num_frames_B = t2s.expected_frames(text) / config.speaking_rate
     prompts = [t2s.assemble(each, prefix_BP, prefix_lengths_B, num_frames_B) for each in texts]
     kept: dict[int, SampledSpeech] = {}
     rows = list(range(len(text_BL)))
@@ -86,7 +91,7 @@ def sample_semantic(
         parts = [T2SInput(each.embeddings_BND[rows], each.position_BN[rows], each.lengths_B[rows]) for each in prompts]
         if draws > 1 and config.retry_window > 0:
             config = replace(config, repetition_window=config.retry_window)
-        drawn = _draw_speech(t2s, parts, caps_B[rows], config=config, generator=generator)
+        drawn = _draw_speech(t2s, parts, caps_B[rows], config=config, streams=[streams[row] for row in rows])
         for row, speech in zip(rows, drawn, strict=True):
             expected = float(expected_B[row])
             faults = _faults(speech, expected, norms, config)
@@ -136,7 +141,7 @@ def _draw_speech(
     caps_B: torch.Tensor,
     *,
     config: T2SSamplingConfig,
-    generator: torch.Generator,
+    streams: Sequence[np.random.Generator],
 ) -> list[SampledSpeech]:
     """Draw one utterance for each prompt, of ``caps_B`` frames at most; for guidance, prompts without text follow."""
     from transformers import DynamicCache
@@ -146,6 +151,7 @@ def _draw_speech(
     cache = DynamicCache(config=t2s.llama.config)
     # One draw more than the cap, so that an utterance of just so many frames can still end.
     steps = int(caps_B.max()) + 1
+    chance_BT2 = _chances(streams, caps_B + 1).to(caps_B.device)
     tokens_BT = torch.zeros(len(caps_B), steps, dtype=torch.long, device=caps_B.device)
     ended_B, lengths_B = torch.zeros_like(caps_B, dtype=torch.bool), caps_B.clone()
     rows_R = torch.arange(len(caps_B), device=caps_B.device)  # the utterances that are still being drawn
@@ -160,7 +166,7 @@ def _draw_speech(
         recent = config.repetition_window if 0 < config.repetition_window <= step else 0
         recent_RW = tokens_BT[rows_R, step - recent : step]
         logits_RK = _guided(t2s.head(hidden_SND[:, -1]), len(rows_R), config.guidance)
-        token_R = draw(logits_RK, recent_RW, config=config, generator=generator)
+        token_R = draw(logits_RK, chance_BT2[rows_R, step], recent_RW, config=config)
         tokens_BT[rows_R, step] = token_R
         ends_R = (token_R == t2s.end_id) & ~ended_B[rows_R] & (step <= caps_B[rows_R])
         lengths_B[rows_R[ends_R]] = step
@@ -195,10 +201,10 @@ def _guided(logits_SK: torch.Tensor, num_utts: int, guidance: float) -> torch.Te
 
 def draw(
     logits_BK: torch.Tensor,
+    chance_B2: torch.Tensor,
     recent_BW: torch.Tensor | None = None,
     *,
     config: T2SSamplingConfig,
-    generator: torch.Generator,
 ) -> torch.Tensor:
     """One id per row from the tempered distribution, cut to the ``top_k`` likeliest and to ``top_p`` of its mass.
 
@@ -207,21 +213,19 @@ def draw(
 
     Args:
         logits_BK: Scores of the ids.
+        chance_B2: Uniform in [0, 1): of the id, and of the one that may replace it.
         recent_BW: Ids drawn in the steps just before; W may be 0.
         config: Temperature, top-k, top-p, repetition_share.
-        generator: Source of randomness.
     """
-    token_B = _draw_from_the_top(logits_BK, config=config, generator=generator)
+    token_B = _draw_from_the_top(logits_BK, chance_B2[:, 0], config=config)
     if recent_BW is None or recent_BW.shape[1] == 0:
         return token_B
-    whole_B1 = torch.multinomial(logits_BK.float().softmax(-1), 1, generator=generator)
+    whole_B = _pick(logits_BK.float().softmax(-1), chance_B2[:, 1])
     share_B = (recent_BW == token_B[:, None]).float().mean(dim=1)
-    return torch.where(share_B > config.repetition_share, whole_B1.squeeze(1), token_B)
+    return torch.where(share_B > config.repetition_share, whole_B, token_B)
 
 
-def _draw_from_the_top(
-    logits_BK: torch.Tensor, *, config: T2SSamplingConfig, generator: torch.Generator
-) -> torch.Tensor:
+def _draw_from_the_top(logits_BK: torch.Tensor, chance_B: torch.Tensor, *, config: T2SSamplingConfig) -> torch.Tensor:
     """One id per row by temperature, top-k and top-p."""
     if config.temperature == 0:
         return logits_BK.argmax(-1)
@@ -232,8 +236,23 @@ def _draw_from_the_top(
     dropped_BK[:, 0] = False
     if config.top_k > 0:
         dropped_BK[:, config.top_k :] = True
-    choice_B1 = torch.multinomial(probs_BK.masked_fill(dropped_BK, 0.0), 1, generator=generator)
-    return order_BK.gather(1, choice_B1).squeeze(1)
+    choice_B = _pick(probs_BK.masked_fill(dropped_BK, 0.0), chance_B)
+    return order_BK.gather(1, choice_B[:, None]).squeeze(1)
+
+
+def _pick(mass_BK: torch.Tensor, chance_B: torch.Tensor) -> torch.Tensor:
+    """The index of each row at which the running sum of its mass passes this share of the whole."""
+    sums_BK = mass_BK.double().cumsum(-1)
+    return (sums_BK <= chance_B[:, None] * sums_BK[:, -1:]).sum(-1).clamp_max(mass_BK.shape[1] - 1)
+
+
+def _chances(streams: Sequence[np.random.Generator], lengths_B: torch.Tensor) -> torch.Tensor:
+    """Two uniform numbers for every draw of an utterance, as many as it may take; shape (B, T, 2)."""
+    longest = int(lengths_B.max())
+    chance_BT2 = np.zeros((len(streams), longest, 2))
+    for row, (stream, length) in enumerate(zip(streams, lengths_B.tolist(), strict=True)):
+        chance_BT2[row, :length] = stream.random((length, 2))
+    return torch.from_numpy(chance_BT2)
 
 
 def _pad_on_the_left(prompt: T2SInput, *, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -123,7 +123,7 @@ class TextToSpeech:
         Args:
             texts: What to say.
             prompts: Audio file of the wanted voice for each text; a file that stands several times is read once.
-            names: Of the texts, for messages.
+            names: Of the texts, for messages; what is drawn depends on them, too.
 
         Raises:
             DataError: A text is empty or has a character that T2S does not know, or a prompt is not usable.
@@ -135,28 +135,28 @@ class TextToSpeech:
         ids = [self._text_tokenizer.encode(text, utt_id=name) for name, text in zip(names, texts, strict=True)]
         voices = {path: self.synthesizer.encode(path) for path in dict.fromkeys(prompts)}
         chosen = [voices[path] for path in prompts]
-        drawn = self._draw(ids, chosen)
+        drawn = self._draw(names, ids, chosen)
         semantic = [tokens_T for tokens_T, _ in drawn]
         audio = self.synthesizer.speak(semantic, chosen)
         return [SpokenText(*parts) for parts in zip(audio, semantic, (faults for _, faults in drawn), strict=True)]
 
     def _draw(
-        self, ids: Sequence[Sequence[int]], prompts: Sequence[SpeechTokens]
+        self, names: Sequence[str], ids: Sequence[Sequence[int]], prompts: Sequence[SpeechTokens]
     ) -> list[tuple[np.ndarray, tuple[str, ...]]]:
         """Semantic tokens of each text, one per frame, and what is bad about them."""
         examples = [
             Example(
-                utt_id=str(place),
+                utt_id=name,
                 semantic_T=np.zeros(0, np.int16),
                 text_L=np.asarray(text_L, dtype=np.int32),
                 prompt_P=self._prefix(prompt),
             )
-            for place, (text_L, prompt) in enumerate(zip(ids, prompts, strict=True))
+            for name, text_L, prompt in zip(names, ids, prompts, strict=True)
         ]
         found = {}
         for place, speech in speak_examples(self._t2s, examples, config=self.sampling, natural=self.natural):
             tokens_T = speech.semantic_T.cpu().numpy().astype(np.int16)
-            found[int(place)] = self.units.expand(tokens_T) if self.units else tokens_T, speech.faults
+            found[place] = self.units.expand(tokens_T) if self.units else tokens_T, speech.faults
         return [found[place] for place in range(len(examples))]
 
     def _prefix(self, prompt: SpeechTokens) -> np.ndarray:

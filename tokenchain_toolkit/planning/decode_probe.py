@@ -93,7 +93,7 @@ def measure_drawing(
             prefix_BP=batch.prompt_BP,
             prefix_lengths_B=batch.prompt_lengths_B,
             config=replace(config, retries=0, max_frames_per_token=cap),
-            generator=torch.Generator(device=device).manual_seed(0),
+            streams=[np.random.default_rng(row) for row in range(num_utts)],
         )
         return max(len(each.semantic_T) for each in drawn)
 

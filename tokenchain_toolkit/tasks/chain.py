@@ -148,7 +148,7 @@ class ChainTask(BaseTask):
             prefix_BP=batch.prompt_BP,
             prefix_lengths_B=batch.prompt_lengths_B,
             config=self.config.unpaired.sampling,
-            generator=generator,
+            streams=_streams(len(batch.text_BL), generator),
         )
         t2s.train(was_training)
         rows = [
@@ -254,6 +254,12 @@ def check_chain(config: ChainConfig) -> None:
         raise ConfigError("unpaired.feedback and unpaired.labels need speech alone; raise unpaired.speech_ratio")
     if config.model.feedback_into == "decoder" and unpaired.feedback != "none" and unpaired.reading == "ctc":
         raise ConfigError("model.feedback_into=decoder reaches no CTC head; set unpaired.reading=free_running")
+
+
+def _streams(count: int, generator: torch.Generator) -> list[np.random.Generator]:
+    """Randomness of so many utterances, of their own."""
+    seeds = torch.randint(2**62, (count,), generator=generator, device=generator.device)
+    return [np.random.default_rng(seed) for seed in seeds.tolist()]
 
 
 def _texts(batch: TokenBatch) -> list[torch.Tensor]:
