@@ -138,3 +138,23 @@ def test_an_interrupted_command_shows_no_traceback(caplog, capfd):
 
     assert run_command(work, argparse.ArgumentParser("slow"), []) == 130
     assert "slow: interrupted" in caplog.text and "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "20000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_idle_threads_soon_leave_their_cores_unless_told_otherwise(monkeypatch, given, expected):
+    import argparse
+    import os
+
+    from tokenchain_toolkit.bin._cli import run_command
+
+    found = []
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert run_command(lambda _: found.append(os.environ.get("GOMP_SPINCOUNT")), argparse.ArgumentParser(), []) == 0
+    assert found == [expected]
