@@ -15,6 +15,7 @@ from tokenchain_toolkit.config.t2s import T2SConfig
 from tokenchain_toolkit.config.tokenizer import CodecConfig, HeadConfig, SemanticConfig, TokenizerConfig
 from tokenchain_toolkit.config.training import DataConfig, OptimConfig, TrainingConfig
 from tokenchain_toolkit.models.sequences import ctc_frames_needed
+from tokenchain_toolkit.planning import probe as probe_module
 from tokenchain_toolkit.planning.amount import typical_seconds
 from tokenchain_toolkit.planning.estimates import (
     Epoch,
@@ -102,10 +103,18 @@ def test_memory_grows_by_the_frames_and_not_by_the_weights(trainees, precision):
         assert found.frames_in(found.memory(5500)) == 5000
 
 
-def test_where_time_is_short_utterances_are_cut(trainees):
+def test_where_time_is_short_utterances_are_cut(trainees, monkeypatch):
+    monkeypatch.setattr(probe_module, "CHEAP_SECONDS", 0.0)
     probe = StepProbe(trainees[1], np.full(8, 2000), SIZES, input_layer="conv1d2")
     found = measure_step(probe, seconds=0.0)
     assert found.frames == 100 + 6 and found.num_steps == 1
+
+
+def test_steps_that_take_no_time_are_made_on_a_fair_share_of_a_batch(trainees, monkeypatch):
+    monkeypatch.setattr(probe_module, "CHEAP_SECONDS", 60.0)
+    for trainee in trainees:
+        found = measure_step(StepProbe(trainee, np.full(16, 20), SIZES, input_layer="conv1d2"), seconds=0.0)
+        assert 0.25 * 400 <= found.frames <= 0.5 * 400
 
 
 def test_what_an_update_takes_is_told_from_what_frames_take():

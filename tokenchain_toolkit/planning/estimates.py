@@ -11,7 +11,7 @@ from tokenchain_toolkit.config.tokenizer import TokenizerConfig
 from tokenchain_toolkit.config.training import CommonConfig
 from tokenchain_toolkit.data.batching import make_batches
 from tokenchain_toolkit.planning.findings import OK, WARN, Finding, about, about_bytes, about_time
-from tokenchain_toolkit.planning.probe import FLOAT_BYTES, StepMeasure
+from tokenchain_toolkit.planning.probe import FLOAT_BYTES, ROUGH_SHARE, StepMeasure
 from tokenchain_toolkit.planning.recipe import TokenSizes
 from tokenchain_toolkit.planning.tokenizer_probe import ExtractionMeasure, HeadMeasure
 from tokenchain_toolkit.tokenizers.codec import SPECTRAL_RVQ
@@ -21,8 +21,6 @@ TOKEN_BYTES = 2
 CHECKPOINT_BYTES = 3 * FLOAT_BYTES
 # Validation has no backward pass, which is about two thirds of a step.
 VALIDATION_SHARE = 1 / 3
-# From a step of less than this of what training takes at once, the time of an update is guessed rather than reckoned.
-ROUGH_SHARE = 0.25
 LONG_SECONDS = 7 * 86400
 # Of a run's updates, so many at most are for the learning rate to rise; where training went well, up to 0.47 were.
 LONGEST_WARMUP = 0.5

@@ -16,6 +16,9 @@ from tokenchain_toolkit.tasks.fit import choose_precision
 
 CPU = "CPU"
 SHORT_FRAMES = 100
+# Steps of less than so many seconds are taken beyond the time that is given: so many short ones for a whole utterance,
+# and larger ones until they have this share of training's frames, below which the time of an update is guessed.
+CHEAP_SECONDS, CHEAP_STEPS, ROUGH_SHARE = 1.0, 10, 0.25
 LARGEST_UPDATE_SHARE = 0.8  # more of a step's time is taken for noise
 FLOAT_BYTES = 4
 # Weights, gradients, and the two moments of Adam, in float32.
@@ -165,17 +168,23 @@ def measure_step(probe: StepProbe, *, seconds: float, count_flops: bool = False)
 
     Args:
         probe: Of the model.
-        seconds: Time to spend, about; three steps are taken in any case, two of them short.
+        seconds: Time to spend, about; three steps are taken in any case, two of them short, and steps of less than a
+            second until a batch is a fair share of training's.
         count_flops: Count operations too, which takes a whole step.
     """
     ends = time.monotonic() + seconds
     flops = probe.flops(probe.batch(1)) / probe.frames(1) if count_flops else None
     short_seconds = _short_step(probe)
-    longest, num_utts = _affordable_frames(probe, (ends - time.monotonic()) / (2 * short_seconds)), 1
+    num_steps = (ends - time.monotonic()) / (2 * short_seconds)
+    if short_seconds < CHEAP_SECONDS:
+        num_steps = max(num_steps, CHEAP_STEPS)
+    longest, num_utts = _affordable_frames(probe, num_steps), 1
     batch = probe.batch(1, longest=longest)
     taken = probe.step(batch)
     # What is kept takes another step's time at most.
-    while longest is None and _may_grow(probe, 2 * num_utts) and time.monotonic() + 5 * taken < ends:
+    while longest is None and _may_grow(probe, 2 * num_utts):
+        if time.monotonic() + 5 * taken > ends and not (taken < CHEAP_SECONDS and _is_rough(probe, num_utts)):
+            break
         try:
             larger = probe.batch(2 * num_utts)
             taken = probe.step(larger)
@@ -238,6 +247,11 @@ def _update_seconds(short_frames: int, short_seconds: float, frames: int, second
         return 0.0
     each = (seconds - short_seconds) / (frames - short_frames)
     return min(max(seconds - each * frames, 0.0), LARGEST_UPDATE_SHARE * seconds)
+
+
+def _is_rough(probe: StepProbe, num_utts: int) -> bool:
+    """Whether a batch is too small to tell what training's takes."""
+    return probe.frames(num_utts) < ROUGH_SHARE * probe.trainee.config.training.batch_frames
 
 
 def _may_grow(probe: StepProbe, num_utts: int) -> bool:
