@@ -7,6 +7,7 @@ from tokenchain_toolkit.metrics.error_rate import (
     paired_difference,
     word_error_rate,
 )
+from tokenchain_toolkit.metrics.measurement import Measurement
 
 
 def counts(errors: list[int], num_words: int = 10) -> dict[str, UtteranceCounts]:
@@ -91,3 +92,15 @@ def test_a_baseline_that_cannot_be_compared_with_is_refused():
         paired_difference(counts([1, 1]), counts([1, 1], num_words=9))
     with pytest.raises(DataError, match="lacks u1"):
         paired_difference(counts([1, 1]), counts([1]))
+
+
+def test_the_interval_is_that_of_the_measures_beside_it():
+    references = {f"u{number:02d}": "one two three"[: 3 + 4 * (number % 3)].strip() for number in range(30)}
+    hypotheses = {
+        utt_id: text.replace("one", "on") if int(utt_id[1:]) % 4 else text for utt_id, text in references.items()
+    }
+    rate, measured = word_error_rate(references, hypotheses), Measurement("wer", {"model": "any"})
+    for utt_id, found in rate.per_utterance.items():
+        measured.add(utt_id, found.errors, found.num_reference_units)
+    interval = measured.interval()
+    assert (rate.value, rate.ci_low, rate.ci_high) == pytest.approx((interval.value, interval.ci_low, interval.ci_high))

@@ -112,7 +112,7 @@ def paired_difference(
         )
     scale = base_rate or 1.0  # Both free of errors: the difference is zero whatever it is divided by.
     rates_BK = _resampled_rates(errors_UK, units_U, num_bootstrap, seed)
-    low, high = np.percentile((rates_BK[:, 1] - rates_BK[:, 0]) / scale, INTERVAL_PERCENTILES)
+    low, high = np.percentile((rates_BK[:, 1] - rates_BK[:, 0]) / scale, INTERVAL_PERCENTILES, method="nearest")
     return RelativeChange(float((system_rate - base_rate) / scale), float(low), float(high), len(units_U))
 
 
@@ -139,7 +139,8 @@ def _error_rate(
     }
     errors_U1 = np.array([[counts.errors] for counts in per_utterance.values()])
     units_U = np.array([counts.num_reference_units for counts in per_utterance.values()])
-    low, high = np.percentile(_resampled_rates(errors_U1, units_U, num_bootstrap, seed), INTERVAL_PERCENTILES)
+    rates_B1 = _resampled_rates(errors_U1, units_U, num_bootstrap, seed)
+    low, high = np.percentile(rates_B1, INTERVAL_PERCENTILES, method="nearest")
     return ErrorRate(
         value=float(errors_U1.sum() / units_U.sum()),
         ci_low=float(low),
@@ -165,10 +166,10 @@ def _count(chunks: list[Any], num_units: int) -> UtteranceCounts:
 
 
 def _resampled_rates(errors_UK: np.ndarray, units_U: np.ndarray, num_bootstrap: int, seed: int) -> np.ndarray:
-    """Error rates (B, K) of K systems on B resamples, with replacement, of the U utterances."""
-    drawn_BU = np.random.default_rng(seed).integers(len(units_U), size=(num_bootstrap, len(units_U)))
-    units_B = units_U[drawn_BU].sum(axis=1)
-    return np.stack([errors_U[drawn_BU].sum(axis=1) / units_B for errors_U in errors_UK.T], axis=1)
+    """Error rates (B, K) of K systems on B resamples of the U utterances, those of `SeedBootstrap`."""
+    num_utts = len(units_U)
+    drawn_BU = np.random.default_rng(seed).multinomial(num_utts, [1 / num_utts] * num_utts, size=num_bootstrap)
+    return (drawn_BU @ errors_UK) / (drawn_BU @ units_U)[:, None]
 
 
 def _check_same_utterances(left: Mapping[str, Any], right: Mapping[str, Any], left_name: str, right_name: str) -> None:
