@@ -173,6 +173,17 @@ def test_what_stage_1_reads_is_what_real_excerpts_have(name, recipe, tmp_path, m
     assert found.status == FAIL and HOLDS[name][0] in found.found and "sets" not in found.remedy
 
 
+def test_a_pretrained_model_must_have_safetensors(recipe, tmp_path, monkeypatch):
+    model = tmp_path / "hubert"
+    model.mkdir()
+    for name in ("config.json", "pytorch_model.bin"):
+        (model / name).touch()
+    found = corpus_of(recipe, monkeypatch, "HUBERT_BASE", model)
+    assert found.status == FAIL and "has no *.safetensors" in found.found and "pytorch_model.bin" in found.remedy
+    (model / "model-00001-of-00002.safetensors").touch()
+    assert corpus_of(recipe, monkeypatch, "HUBERT_BASE", model).status == OK
+
+
 @pytest.mark.parametrize(
     ("mirror", "status"), [("", OK), ("https://openslr.elda.org/resources", OK), ("/corpora/openslr", FAIL)]
 )

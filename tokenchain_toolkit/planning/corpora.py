@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenchain_toolkit.planning.corpus_contents import LIBRISPEECHES, lacking, nearby_corpus
+from tokenchain_toolkit.planning.corpus_contents import LIBRISPEECHES, PRETRAINED, lacking, nearby_corpus
 from tokenchain_toolkit.planning.findings import FAIL, OK, WARN, Finding
 
 EXPORTED = re.compile(r"^export ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
@@ -88,6 +88,9 @@ def _judge_contents(name: str, path: Path, sets: Sequence[str]) -> Finding:
     missing = lacking(name, path, sets)
     if not missing:
         return Finding(name, OK, str(path))
+    if name in PRETRAINED:
+        remedy = f"set {name} to the model's folder; db.sh says how safetensors are made of a pytorch_model.bin"
+        return Finding(name, FAIL, f"{path} has no {', '.join(missing)}", remedy)
     found = f"{path} has no {', '.join(missing)}, which stage data reads"
     nearby = nearby_corpus(name, path, missing, sets)
     if nearby is not None:

@@ -1,4 +1,4 @@
-"""Whether a folder holds the corpus that a variable of ``db.sh`` is to name, as stage 1 reads it."""
+"""Whether a folder holds the corpus, or the pretrained model, that a variable of ``db.sh`` is to name."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -17,10 +17,15 @@ HOLDS = {  # variable -> what stage 1 reads of its folder
 }
 LIBRISPEECHES = ("LIBRISPEECH", "MINI_LIBRISPEECH")
 RELEASES = ("TEDLIUM2",)
+PRETRAINED = {  # variable -> files of the model; a pattern stands for one file or several
+    "HUBERT_BASE": ("config.json", "*.safetensors"),
+    "ENCODEC_24KHZ": ("config.json", "*.safetensors"),
+    "SPEECHTOKENIZER": ("config.json", "SpeechTokenizer.pt"),
+}
 
 
 def lacking(name: str, folder: Path, sets: Iterable[str]) -> list[str]:
-    """What stage 1 needs and the folder does not hold; nothing if the variable is none of these corpora.
+    """What the stages need and the folder does not hold; nothing if the variable is none of these.
 
     Args:
         name: Variable of ``db.sh``.
@@ -33,6 +38,8 @@ def lacking(name: str, folder: Path, sets: Iterable[str]) -> list[str]:
         except DataError:
             return ["TEDLIUM_release2/{train,dev,test}/{sph,stm}"]
         return []
+    if name in PRETRAINED:
+        return [each for each in PRETRAINED[name] if not any(folder.glob(each))]
     wanted = subsets_of(each for each in sets if each in SETS) if name in LIBRISPEECHES else HOLDS.get(name, ())
     return [each for each in wanted if not (folder / each).exists()]
 
