@@ -278,6 +278,8 @@ def compares(words, row):
     if command == "score":
         options = score.get_parser().parse_args(words[3:])
         metrics = [options.metric_name] if options.metric_name else options.metric
+        if row.recipe == "tedlium2" and "wer" in metrics:  # whose sets have text_published
+            metrics = [*metrics, "published_wer"]
         named = (options.experiment, options.set_name)
         baselines = {path.parent.parent.name for path in options.baseline}
     elif command == "measure_speech":
