@@ -174,6 +174,20 @@ def test_what_was_complete_is_taken_back_when_it_is_asked_for_again(tmp_path, so
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source.txt"]
 
 
+@pytest.mark.parametrize("killed_before", ["mkdir", "second move"])
+def test_a_kill_while_it_is_set_aside_loses_nothing(tmp_path, source, killed_before):
+    old = finished(tmp_path, source, "old", lr=0.1)
+    old.folder.rename(tmp_path / ".out.before")
+    if killed_before == "second move":
+        old.folder.mkdir()
+    new = stamp_of(tmp_path, source, lr=0.2)
+    assert new.begin() and (old.folder / ".before" / "model").read_text() == "old"
+    new.give_up()
+    assert old.state() == "up_to_date" and (old.folder / "model").read_text() == "old"
+    old.folder.rename(tmp_path / ".out.before")
+    assert not stamp_of(tmp_path, source, lr=0.1).begin() and (old.folder / "model").read_text() == "old"
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_stage_that_fails_before_it_has_made_anything_leaves_what_was_there(tmp_path, source, overwrite):
     old = finished(tmp_path, source, "old", lr=0.1)

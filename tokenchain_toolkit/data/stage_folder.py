@@ -79,12 +79,8 @@ def set_aside(folder: Path) -> None:
     folder = folder.resolve()
     if (folder / DONE).is_file():
         drop_before(folder)
-        # By another name beside the folder, since a folder cannot be moved into itself.
-        beside = folder.with_name(f".{folder.name}{BEFORE}")
-        shutil.rmtree(beside, ignore_errors=True)
-        folder.rename(beside)
-        folder.mkdir()
-        beside.rename(folder / BEFORE)
+        folder.rename(_beside(folder))
+        recover(folder)
         return
     for path in folder.iterdir():
         if path.name not in (BEFORE, LOCK):
@@ -94,13 +90,24 @@ def set_aside(folder: Path) -> None:
 def put_back(folder: Path) -> None:
     """Make the folder what it was before ``set_aside``; without something complete from before, remove it."""
     folder = folder.resolve()
-    beside = folder.with_name(f".{folder.name}{BEFORE}")
     if (folder / BEFORE).is_dir():
-        shutil.rmtree(beside, ignore_errors=True)
-        (folder / BEFORE).rename(beside)
+        (folder / BEFORE).rename(_beside(folder))
     shutil.rmtree(folder)
-    if beside.is_dir():
-        beside.rename(folder)
+    if _beside(folder).is_dir():
+        _beside(folder).rename(folder)
+
+
+def recover(folder: Path) -> None:
+    """Go on where ``set_aside`` or ``put_back`` was killed, and what was complete is beside the folder."""
+    folder = folder.resolve()
+    if _beside(folder).is_dir() and not (folder / BEFORE).exists():
+        folder.mkdir(exist_ok=True)
+        _beside(folder).rename(folder / BEFORE)
+
+
+def _beside(folder: Path) -> Path:
+    """A name beside the folder, since a folder can be moved neither into itself nor out of one that is removed."""
+    return folder.with_name(f".{folder.name}{BEFORE}")
 
 
 def drop_before(folder: Path) -> None:

@@ -28,6 +28,7 @@ from tokenchain_toolkit.data.stage_folder import (
     lost_outputs,
     missing_input,
     put_back,
+    recover,
     set_aside,
 )
 from tokenchain_toolkit.errors import DataError
@@ -90,32 +91,31 @@ class StageStamp:
             DataError: The folder holds files and no stamp, so it was not made by a stage, or it holds what a stage with
                 other settings altogether made, such as a model where speech is to go; or another run is at work in it.
         """
+        recover(self.folder)
         state = self.state()
         if state == "up_to_date" and not overwrite:
             return False
-        if state == "new" and self.folder.is_dir() and not is_empty(self.folder):
-            raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
-        if state == "stale" or (overwrite and state != "new"):
-            self._refuse_what_is_not_ours()
-        if state == "stale" and (self.folder / DONE).is_file() and subject and not overwrite:
-            if self._before()["config"].get(subject) != self.record["config"][subject]:
-                raise DataError(
-                    f"{self.folder} holds what was made of other {subject}; name another folder, or add --overwrite to "
-                    "replace it"
-                )
+        self._refuse_what_is_not_ours(state, overwrite=overwrite, subject=subject)
         self._lock = lock_folder(self.folder)
+        if state in ("new", "stale") and not overwrite and self._take_back():
+            return False
         if state in ("stale", "damaged") or (overwrite and state != "new"):
-            if state == "stale" and not overwrite and self._made(self.folder / BEFORE / DONE):
-                LOG.info("%s: what was there before is what is asked for, and is taken back", self.folder)
-                put_back(self.folder)
-                self._release()
-                return False
             LOG.info("%s is made anew: %s", self.folder, self._why(state))
             set_aside(self.folder)
             if not (self.folder / LOCK).exists():  # it went with what was there
                 self._lock = lock_folder(self.folder)
         write_json(self.folder / STARTED, self.record)
         self._began = time.monotonic()
+        return True
+
+    def _take_back(self) -> bool:
+        """Is what was complete before the last run just what is asked for? Then it is put back."""
+        before = self.folder / BEFORE
+        if not self._made(before / DONE) or lost_outputs(before):
+            return False
+        LOG.info("%s: what was there before is what is asked for, and is taken back", self.folder)
+        put_back(self.folder)
+        self._release()
         return True
 
     def _made(self, stamp: Path) -> bool:
@@ -127,13 +127,23 @@ class StageStamp:
         record: dict[str, Any] = read_json(self.folder / (DONE if (self.folder / DONE).is_file() else STARTED))
         return record
 
-    def _refuse_what_is_not_ours(self) -> None:
-        """Stop before the output of another stage is removed: the settings of the two have no name in common."""
+    def _refuse_what_is_not_ours(self, state: str, *, overwrite: bool, subject: str | None) -> None:
+        """Stop before anything is removed that is no older output of this stage."""
+        if state == "new":
+            if self.folder.is_dir() and not is_empty(self.folder):
+                raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
+            return
         theirs, ours = self._before().get("config", {}), self.record["config"]
         if theirs and ours and not theirs.keys() & ours.keys():
             raise DataError(
                 f"{self.folder} holds what another command made (its settings are {', '.join(sorted(theirs))}); "
                 "name another folder, or remove this one yourself"
+            )
+        is_complete = (self.folder / DONE).is_file()
+        if subject and not overwrite and is_complete and theirs.get(subject) != ours[subject]:
+            raise DataError(
+                f"{self.folder} holds what was made of other {subject}; name another folder, or add --overwrite to "
+                "replace it"
             )
 
     def _why(self, state: str) -> str:
