@@ -68,21 +68,12 @@ def sample_semantic(
         ConfigError: The model does not know speech without text, which guidance needs, or how long it is to speak,
             which a speaking rate needs.
     """
-    if config.guidance > 0 and t2s.config.text_dropout == 0:
-        raise ConfigError("guidance needs a T2S that was trained with model.text_dropout above 0; set guidance=0")
-    if config.speaking_rate != 1 and t2s.config.text_positions != "aligned":
-        raise ConfigError("speaking_rate needs a T2S that was trained with model.text_positions=aligned; set it to 1")
+    _check_abilities(t2s, config)
     norms = _norms(config, natural or SpeechNorms())
     text = t2s.read_ids(text_BL, text_lengths_B)
     num_frames_B = t2s.expected_frames(text) / config.speaking_rate
-    expected_B = torch.tensor([norms.expected_frames(num_tokens) for num_tokens in text_lengths_B.tolist()])
-    expected_B = expected_B / config.speaking_rate
-    if t2s.config.text_positions == "aligned":
-        expected_B = torch.where(expected_B > 0, expected_B, num_frames_B.cpu())
-    caps_B = (text_lengths_B * config.max_frames_per_token).long()
-    if config.retries > 0:
-        longest_B = (expected_B * config.length_tolerance).long().to(caps_B.device)
-        caps_B = torch.where(longest_B > 0, torch.minimum(caps_B, longest_B), caps_B)
+    placed_B = num_frames_B if t2s.config.text_positions == "aligned" else torch.zeros_like(num_frames_B)
+    expected_B, caps_B = _expect(text_lengths_B, placed_B, norms, config)
     texts = [text, *([replace(text, lengths_B=torch.zeros_like(text_lengths_B))] if config.guidance > 0 else [])]
     prompts = [t2s.assemble(each, prefix_BP, prefix_lengths_B, num_frames_B) for each in texts]
     kept: dict[int, SampledSpeech] = {}
@@ -103,6 +94,28 @@ def sample_semantic(
         if not rows:
             break
     return [kept[row] for row in range(len(text_BL))]
+
+
+def _check_abilities(t2s: T2SModel, config: T2SSamplingConfig) -> None:
+    """Refuse what the model has not learned."""
+    if config.guidance > 0 and t2s.config.text_dropout == 0:
+        raise ConfigError("guidance needs a T2S that was trained with model.text_dropout above 0; set guidance=0")
+    if config.speaking_rate != 1 and t2s.config.text_positions != "aligned":
+        raise ConfigError("speaking_rate needs a T2S that was trained with model.text_positions=aligned; set it to 1")
+
+
+def _expect(
+    text_lengths_B: torch.Tensor, placed_B: torch.Tensor, norms: SpeechNorms, config: T2SSamplingConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frames that are expected, by the norms or else as the model has placed the text, 0 if unknown; and the most."""
+    by_norms_B = torch.tensor([norms.expected_frames(num_tokens) for num_tokens in text_lengths_B.tolist()])
+    by_norms_B = by_norms_B / config.speaking_rate
+    expected_B = torch.where(by_norms_B > 0, by_norms_B, placed_B.cpu())
+    caps_B = (text_lengths_B * config.max_frames_per_token).long()
+    if config.retries > 0:
+        longest_B = (expected_B * config.length_tolerance).long().to(caps_B.device)
+        caps_B = torch.where(longest_B > 0, torch.minimum(caps_B, longest_B), caps_B)
+    return expected_B, caps_B
 
 
 def _norms(config: T2SSamplingConfig, natural: SpeechNorms) -> SpeechNorms:

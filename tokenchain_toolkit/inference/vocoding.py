@@ -17,7 +17,7 @@ from tokenchain_toolkit.data.audio import write_audio
 from tokenchain_toolkit.data.corpus import load_corpus
 from tokenchain_toolkit.data.dataset import Example, TokenCorpus, TokenDataset
 from tokenchain_toolkit.data.frame_rates import FrameRates
-from tokenchain_toolkit.data.kaldi import read_data_dir, read_table, write_data_dir, write_table
+from tokenchain_toolkit.data.kaldi import DataDir, read_data_dir, read_table, write_data_dir, write_table
 from tokenchain_toolkit.data.manifest import check_same_tokenizer, read_manifest
 from tokenchain_toolkit.data.shards import Shard, Workers, run_shards, shard_size, threads_per_job
 from tokenchain_toolkit.data.token_dump import TokenDump, read_dump
@@ -69,8 +69,6 @@ def synthesize_dump(  # noqa: PLR0913
             with.
         TokenizerMismatchError: The tokens, the model and the tokenizer do not fit together.
     """
-    if s2a is not None and prompt_dump is None:
-        raise DataError("S2A needs acoustic prompts: name a dump with acoustic codes by --prompt_dump")
     if max_utts is not None and max_utts < 1:
         raise ConfigError(f"--max_utts {max_utts} must be at least 1; leave it out for all utterances")
     _check_tokenizers(tokenizer, dump, s2a, prompt_dump)
@@ -83,20 +81,19 @@ def synthesize_dump(  # noqa: PLR0913
     common |= {"config": config_dict(config), "num_threads": threads_per_job(workers), "device": device}
     shards = _shards(utt_ids, wanted, common)
     run_shards(synthesize_shard, shards, folder=out, workers=workers)
-    wavs = join_tables(out, [shard.outputs[0] for shard in shards])
-    table = read_data_dir(data)
-    write_data_dir(
-        out,
-        wavs=wavs,
-        texts={utt_id: table.texts[utt_id] for utt_id in wavs},
-        speakers={utt_id: table.speakers[utt_id] for utt_id in wavs},
-    )
+    _write_data_dir(out, join_tables(out, [shard.outputs[0] for shard in shards]), read_data_dir(data))
     passes = None
     if s2a is not None:
         write_table(out / PROMPTS, join_tables(out, [shard.outputs[2] for shard in shards]))
         quantizers = read_manifest(s2a / "manifest.json")["acoustic"]["num_quantizers"]
         passes = num_passes(config, num_quantizers=quantizers)
     _write_speed(out, [read_json(out / shard.outputs[1]) for shard in shards], passes=passes)
+
+
+def _write_data_dir(out: Path, wavs: dict[str, str], data: DataDir) -> None:
+    """The tables of what was made, with the texts and speakers of the utterances."""
+    texts, speakers = ({utt_id: table[utt_id] for utt_id in wavs} for table in (data.texts, data.speakers))
+    write_data_dir(out, wavs=wavs, texts=texts, speakers=speakers)
 
 
 def _write_speed(out: Path, shards: list[dict[str, Any]], *, passes: int | None) -> None:
@@ -249,7 +246,9 @@ def _check_prompts(utt_ids: list[str], prompt_dump: Path) -> None:
 
 
 def _check_tokenizers(tokenizer: Path, dump: Path, s2a: Path | None, prompt_dump: Path | None) -> None:
-    """Refuse tokens, prompts or a model of another tokenizer."""
+    """Refuse tokens, prompts or a model of another tokenizer, and S2A without prompts."""
+    if s2a is not None and prompt_dump is None:
+        raise DataError("S2A needs acoustic prompts: name a dump with acoustic codes by --prompt_dump")
     ours = read_manifest(tokenizer / "manifest.json")
     both = ("semantic", "acoustic")
     sources = [(dump, both if s2a is None else ("semantic",))]
