@@ -94,7 +94,7 @@ def main() -> int:
         "| variant | kbit/s | learning (s) | PESQ | STOI | mel distance (dB) | gross pitch error | WER (%) | decoding, "
         "times real time |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
     )
-    report(test, "natural", test.samples, kilobits=0.0, learning=0.0, speed=float("nan"))
+    report(test, "natural", test.samples, kilobits=0.0, learning=0.0, speed=None)
     for name in arguments.variants:
         start = time.process_time()
         rebuild, kilobits = make(name, training, steps=arguments.steps)
@@ -180,11 +180,11 @@ def world(samples_N: np.ndarray, *, frame_ms: float) -> np.ndarray:
 
 
 def report(
-    test: Test, name: str, rebuilt: Sequence[np.ndarray], *, kilobits: float, learning: float, speed: float
+    test: Test, name: str, rebuilt: Sequence[np.ndarray], *, kilobits: float, learning: float, speed: float | None
 ) -> None:
     """Write one line of the table."""
     sound = measure_reconstruction(test.samples, list(rebuilt), original_rate=RATE, rebuilt_rate=RATE)
-    words = "–"
+    words, times = "–", "–" if speed is None else f"{speed:.0f}"
     if test.recogniser is not None:
         normalise = get_normaliser("words")
         read = test.recogniser.transcribe([np.clip(samples_N, -1, 1) for samples_N in rebuilt])
@@ -193,7 +193,7 @@ def report(
         words = f"{100 * rate.value:.1f} [{100 * rate.ci_low:.1f}, {100 * rate.ci_high:.1f}]"
     sys.stdout.write(
         f"| {name} | {kilobits:.1f} | {learning:.0f} | {sound.pesq:.2f} | {sound.stoi:.3f} | "
-        f"{sound.mel_distance:.2f} | {sound.gross_pitch_error:.3f} | {words} | {speed:.0f} |\n"
+        f"{sound.mel_distance:.2f} | {sound.gross_pitch_error:.3f} | {words} | {times} |\n"
     )
     sys.stdout.flush()
 
