@@ -13,15 +13,17 @@ from tokenchain_toolkit.errors import DataError
 
 
 @contextmanager
-def full_disk_named() -> Iterator[None]:
-    """Turn the system's error about a full disk into one that says what to do.
+def disk_faults_named() -> Iterator[None]:
+    """Turn the system's error about a disk that is full, or may not be written, into one that says what to do.
 
     Raises:
-        DataError: The disk, or the user's share of it, is full.
+        DataError: It is.
     """
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.EROFS, errno.EACCES):
+            raise DataError(f"no permission ({error}); mend it, or name another folder") from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DataError(

@@ -48,6 +48,12 @@ def test_shares_are_shares(schema, name, refused, allowed):
             load_config(schema, None, [f"model.{name}={share}"])
 
 
+@pytest.mark.parametrize("name", ["max_epochs=0", "batch_frames=-5", "devices=0", "average_best=-1"])
+def test_counts_are_not_below_what_can_be(name):
+    with pytest.raises(ConfigError, match=f"training.{name} must be at least"):
+        load_config(ASRConfig, None, [f"training.{name}"])
+
+
 @pytest.mark.parametrize("text", ["optim: {lr: 3e-5}\n", "optim:\n  lr: 3.0e-05\n"])
 def test_exponents_are_numbers(write, text):
     assert load_config(ASRConfig, write(text)).optim.lr == 3e-5

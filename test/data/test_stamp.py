@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tokenchain_toolkit.data import stamp as stamp_module
+from tokenchain_toolkit.data.stage_folder import put_back
 from tokenchain_toolkit.data.stamp import StageStamp, changed_inputs, make_output
 from tokenchain_toolkit.errors import DataError
 
@@ -74,7 +77,7 @@ def test_the_output_of_another_command_is_left_alone(tmp_path, source, overwrite
     (model.folder / "model.safetensors").write_text("weights")
     model.finish()
     speech = stamp_of(tmp_path, source, rows=["abc"])
-    with pytest.raises(DataError, match=r"holds what another command made \(its settings are optim, training\)"):
+    with pytest.raises(DataError, match=r"holds what another command made \(.*, with optim, training settings\)"):
         speech.begin(overwrite=overwrite)
     assert (model.folder / "model.safetensors").read_text() == "weights" and model.state() == "up_to_date"
     assert stamp_of(tmp_path, source, optim={"lr": 0.2}, unpaired={}).begin(), "a setting more is the same stage"
@@ -256,7 +259,8 @@ def test_a_missing_input_names_the_stage_that_makes_it(tmp_path, folder, stage):
         StageStamp(tmp_path / "out", inputs=[tmp_path / folder / "file"], config={})
 
 
-def test_two_runs_in_one_folder_are_refused(tmp_path, source):
+def test_two_runs_in_one_folder_are_refused(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["-c"])  # as in the second process, so that both are one command
     stamp = stamp_of(tmp_path, source)
     stamp.begin()
     code = (
@@ -281,3 +285,43 @@ def test_speech_of_other_texts_is_not_replaced_unless_asked(tmp_path, source, ov
         new.begin(subject="rows")
     assert (old.folder / "model").read_text() == "speech" and old.state() == "up_to_date"
     assert stamp_of(tmp_path, source, rows=[("a", "good morning")], top_k=9).begin(subject="rows"), "it is stale"
+
+
+@pytest.mark.parametrize("config", [{}, {"model": 1, "optim": 2}])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_command_says_whose_output_it_is(tmp_path, source, monkeypatch, config, overwrite):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/train_t2s.py"])
+    model = finished(tmp_path, source, "weights", **config)
+    monkeypatch.setattr(sys, "argv", ["/elsewhere/extract_tokens.py"])
+    source.write_text("changed")
+    with pytest.raises(DataError, match=r"out holds what another command made \(train_t2s, with"):
+        stamp_of(tmp_path, source, **config).begin(overwrite=overwrite)
+    assert (model.folder / "model").read_text() == "weights"
+    monkeypatch.setattr(sys, "argv", ["/elsewhere/train_t2s.py"])
+    assert stamp_of(tmp_path, source, **config).begin()
+
+
+def test_sets_that_are_there_already_are_not_written_over(tmp_path, source):
+    theirs = tmp_path / "train"
+    theirs.mkdir()
+    (theirs / "text").write_text("mine")
+    with pytest.raises(DataError, match="train holds files that no stage made"):
+        stamp_of(tmp_path, source).begin(also=[theirs])
+    stamp = stamp_of(tmp_path, source)
+    assert stamp.begin()
+    stamp.give_up()
+
+
+def test_a_request_to_end_waits_until_what_was_there_is_back(tmp_path, source, monkeypatch):
+    old = finished(tmp_path, source, "old", lr=0.1)
+    new = stamp_of(tmp_path, source, lr=0.2)
+    new.begin()
+
+    def interrupted(folder):
+        os.kill(os.getpid(), signal.SIGINT)
+        put_back(folder)
+
+    monkeypatch.setattr(stamp_module, "put_back", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        new.give_up()
+    assert old.state() == "up_to_date" and (old.folder / "model").read_text() == "old"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError, TokenChainError
-from tokenchain_toolkit.files import full_disk_named
+from tokenchain_toolkit.files import disk_faults_named
 
 # How long an OpenMP thread that has nothing to do keeps its core busy before it sleeps, in turns of a loop. By the
 # default of GNU OpenMP a step that shares its two cores with another process takes three times as long (837 ms instead
@@ -110,7 +110,7 @@ def run_command(
     for ours in ("tokenchain_toolkit", "__main__"):
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
-        with full_disk_named():
+        with disk_faults_named():
             _check_device(arguments)
             main(arguments)
     except TokenChainError as error:

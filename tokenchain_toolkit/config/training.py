@@ -56,6 +56,16 @@ class TrainingConfig:
     average_best: int = 10
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        at_least = dict.fromkeys(
+            ("max_epochs", "batch_frames", "max_batch_size", "min_batch_size", "devices", "num_nodes"), 1
+        )
+        at_least |= dict.fromkeys(("device_frames", "gradient_clip", "num_workers", "average_best"), 0)
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"training.{name}={getattr(self, name)} must be at least {least}")
+
     def num_passes(self, num_devices: int) -> int:
         """Passes in which each of so many devices takes its share of a batch."""
         return math.ceil(self.batch_frames / (num_devices * self.device_frames)) if self.device_frames > 0 else 1

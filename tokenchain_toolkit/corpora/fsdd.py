@@ -89,7 +89,7 @@ def prepare_fsdd(
     config = {"corpus": "fsdd", "version": VERSION, "seed": seed, "scale": scale, "unseen_speaker": unseen_speaker}
     audio = out.resolve() / "wav"
     stamp = StageStamp(audio, inputs=[*recordings.values(), *tables], config=config)
-    if not stamp.begin(overwrite=overwrite):
+    if not stamp.begin(overwrite=overwrite, also=[out / name for name in names]):
         logger.info("fsdd in %s is up to date", out)
         return False
     pools = {"train": TRAIN_TAKES, "valid": VALID_TAKES, "seen_test": TEST_TAKES, "unseen_test": ALL_TAKES}

@@ -131,7 +131,7 @@ def prepare_mini_synth(
     texts_hash = hashlib.sha256(repr(sentences).encode()).hexdigest()  # another grammar makes the audio stale
     config = {"corpus": "mini_synth", "version": VERSION, "seed": seed, "texts": texts_hash}
     stamp = StageStamp(audio, inputs=[], config=config)
-    if not stamp.begin(overwrite=overwrite):
+    if not stamp.begin(overwrite=overwrite, also=[out / name for name in SET_NAMES]):
         logger.info("mini_synth in %s is up to date", out)
         return False
     context = multiprocessing.get_context("forkserver")

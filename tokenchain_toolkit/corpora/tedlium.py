@@ -88,7 +88,7 @@ def prepare_tedlium2(
     }
     audio = out.resolve() / "wav"
     stamp = StageStamp(audio, inputs=[path for paths in transcripts.values() for path in paths], config=config)
-    if not stamp.begin(overwrite=overwrite):
+    if not stamp.begin(overwrite=overwrite, also=[out / name for name in SETS]):
         logger.info("TED-LIUM 2 in %s is up to date", out)
         return False
     for name in SETS:

@@ -207,7 +207,7 @@ def _write_resampled(
 ) -> bool:
     audio = out.resolve() / "wav"
     stamp = StageStamp(audio, inputs=[], config={"corpus": corpus, "content": _fingerprint(sets)})
-    if not stamp.begin(overwrite=overwrite):
+    if not stamp.begin(overwrite=overwrite, also=[out / name for name in sets]):
         logger.info("%s in %s is up to date", corpus, out)
         return False
     for name, utterances in sets.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError, TokenChainError
-from tokenchain_toolkit.files import full_disk_named, read_json, sha256_of, write_json
+from tokenchain_toolkit.files import disk_faults_named, read_json, sha256_of, write_json
 
 LOG = logging.getLogger(__name__)
 LOCAL, SLURM = "local", "slurm"
@@ -139,7 +139,7 @@ def _log_progress(folder: Path, done: int, total: int, *, began: float) -> None:
 def _run_group(function: Callable[..., None], shards: Sequence[Shard], folder: str) -> str | None:
     """What one job does; a user's error comes back as its text, since submitit would wrap it in a traceback."""
     try:
-        with full_disk_named():
+        with disk_faults_named():
             for shard in shards:
                 _run_one(function, shard, Path(folder))
     except TokenChainError as error:

@@ -10,6 +10,8 @@ replaces it is complete, too.
 import hashlib
 import json
 import logging
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -64,6 +66,7 @@ class StageStamp:
         self._began = time.monotonic()
         self._lock: IO[str] | None = None  # held while the stage is at work
         self.record["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
+        self.record["command"] = Path(sys.argv[0]).stem  # which says whose output this is
 
     def state(self) -> str:
         """``new``, ``partial`` (killed half-way), ``stale``, ``damaged`` (files are gone from it) or ``up_to_date``."""
@@ -76,7 +79,7 @@ class StageStamp:
                 return "damaged" if lost_outputs(self.folder) else "up_to_date"
         return "new"
 
-    def begin(self, *, overwrite: bool = False, subject: str | None = None) -> bool:
+    def begin(self, *, overwrite: bool = False, subject: str | None = None, also: Iterable[Path] = ()) -> bool:
         """Prepare the folder; return False if there is nothing to do.
 
         The folder is emptied of a stale or damaged output and, with ``overwrite``, of any of this stage; what is
@@ -86,6 +89,7 @@ class StageStamp:
             overwrite: Do again what is up to date.
             subject: Setting that says what the output is of. What is complete and of something else is no stale output
                 but another one, and replaced by ``overwrite`` alone.
+            also: Folders that are made together with this one.
 
         Raises:
             DataError: The folder holds files and no stamp, so it was not made by a stage, or it holds what a stage with
@@ -96,6 +100,9 @@ class StageStamp:
         if state == "up_to_date" and not overwrite:
             return False
         self._refuse_what_is_not_ours(state, overwrite=overwrite, subject=subject)
+        if state == "new":
+            for folder in also:
+                _refuse_files_of_others(folder)
         self._lock = lock_folder(self.folder)
         if state in ("new", "stale") and not overwrite and self._take_back():
             return False
@@ -130,14 +137,15 @@ class StageStamp:
     def _refuse_what_is_not_ours(self, state: str, *, overwrite: bool, subject: str | None) -> None:
         """Stop before anything is removed that is no older output of this stage."""
         if state == "new":
-            if self.folder.is_dir() and not is_empty(self.folder):
-                raise DataError(f"{self.folder} holds files that no stage made; move them away or name another folder")
+            _refuse_files_of_others(self.folder)
             return
-        theirs, ours = self._before().get("config", {}), self.record["config"]
-        if theirs and ours and not theirs.keys() & ours.keys():
+        before = self._before()
+        theirs, ours = before.get("config", {}), self.record["config"]
+        maker = before.get("command", self.record["command"])
+        if maker != self.record["command"] or (theirs and ours and not theirs.keys() & ours.keys()):
             raise DataError(
-                f"{self.folder} holds what another command made (its settings are {', '.join(sorted(theirs))}); "
-                "name another folder, or remove this one yourself"
+                f"{self.folder} holds what another command made ({maker}, with {', '.join(sorted(theirs)) or 'no'} "
+                "settings); name another folder, or remove this one yourself"
             )
         is_complete = (self.folder / DONE).is_file()
         if subject and not overwrite and is_complete and theirs.get(subject) != ours[subject]:
@@ -186,6 +194,14 @@ class StageStamp:
 
     def give_up(self) -> None:
         """Leave the folder as it was before ``begin`` if the stage has made nothing, and else say what is kept."""
+        requests = (signal.SIGINT, signal.SIGTERM)  # to end, which wait until all is in its place
+        signal.pthread_sigmask(signal.SIG_BLOCK, requests)
+        try:
+            self._leave()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, requests)
+
+    def _leave(self) -> None:
         if is_empty(self.folder):
             put_back(self.folder)
         elif (self.folder / BEFORE).is_dir():
@@ -200,6 +216,12 @@ class StageStamp:
         if self._lock:
             self._lock.close()
             self._lock = None
+
+
+def _refuse_files_of_others(folder: Path) -> None:
+    """Stop before what a user has put into a folder is mixed with a stage's output."""
+    if folder.is_dir() and not (folder / DONE).is_file() and not is_empty(folder):
+        raise DataError(f"{folder} holds files that no stage made; move them away or name another folder")
 
 
 def make_output(

@@ -37,6 +37,7 @@ class StageEstimate:
         memory_bytes: Main memory, or that of a GPU where the stage runs on one.
         basis: What the figures rest on.
         fault: What is wrong with its settings, given the data, and what to do; empty where nothing is.
+        is_rough: Whether it was measured on so little that it may be far too high.
     """
 
     stage: str
@@ -45,6 +46,7 @@ class StageEstimate:
     memory_bytes: int
     basis: str
     fault: str = ""
+    is_rough: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def training_stage(
         disk_bytes=num_checkpoints * measure.num_parameters * CHECKPOINT_BYTES + weights,
         memory_bytes=measure.memory(at_once),
         fault=warmup_fault(config, updates),
+        is_rough=bool(rough),
         basis=(
             f"{epochs}, {updates:,} updates; a step of {measure.frames:,} frames took {measure.seconds:.3g} s "
             f"({measure.device}, precision {measure.precision}, median of {measure.num_steps}{rough}){drawn}"
@@ -236,6 +239,8 @@ def describe_stages(stages: Sequence[StageEstimate]) -> list[Finding]:
     for each in stages:
         text = f"{about_time(each.seconds)}, disk {about_bytes(each.disk_bytes)} ({each.basis})"
         remedies = ["that is more than a week: use a GPU, or smaller settings"] if each.seconds > LONG_SECONDS else []
+        if each.is_rough:
+            remedies.append("that is at most: a larger --seconds, or an idle machine, would tell more")
         if each.fault:
             remedies.append(f"{each.stage.replace('train_chain', 'chain')}.yaml: {each.fault}")
         found.append(Finding(each.stage, WARN if remedies else OK, text, "; ".join(remedies)))

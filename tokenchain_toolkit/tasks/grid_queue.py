@@ -15,7 +15,7 @@ import torch
 
 from tokenchain_toolkit.data.shards import LOCAL, Workers, make_executor, submit, threads_per_job
 from tokenchain_toolkit.errors import TokenChainError
-from tokenchain_toolkit.files import full_disk_named
+from tokenchain_toolkit.files import disk_faults_named
 from tokenchain_toolkit.tasks.grid_work import Work
 
 LOG = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def carry_out(work: Work, num_threads: int, overwrite: bool) -> str | None:
     torch.set_num_threads(num_threads)
     LOG.info("%s begins", work.name)
     try:
-        with full_disk_named():
+        with disk_faults_named():
             work.carry_out(overwrite=overwrite)
     except TokenChainError as error:
         return str(error)

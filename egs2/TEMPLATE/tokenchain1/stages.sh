@@ -146,3 +146,5 @@ ended() {
         echo "run.sh: stage $current did not come to its end; run the same again, and it goes on from there" >&2
 }
 trap 'ended $?' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
