@@ -344,5 +344,5 @@ def test_wrong_options_are_named(options, named):
 
 def test_a_stage_that_fails_says_which_and_that_it_goes_on(tmp_path):
     done = run(copy_of("fsdd", tmp_path), "--stop_stage", "data", FSDD=str(tmp_path / "nowhere"))
-    assert done.returncode != 0 and "nowhere is no folder; set the path of the corpus, such as FSDD=" in done.stdout
+    assert done.returncode != 0 and "nowhere/recordings holds no" in done.stdout
     assert "run.sh: stage data did not come to its end; run the same again" in done.stdout

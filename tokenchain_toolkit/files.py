@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,24 @@ def disk_faults_named() -> Iterator[None]:
         raise DataError(
             f"the disk is full ({error}); free some space and run the stage again: what is finished is kept"
         ) from error
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let requests to end (SIGINT, SIGTERM) wait until what is between is done; in the main thread, which gets them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, frame: came.append(number)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler or signal.SIG_DFL)
+    for one in came:
+        signal.raise_signal(one)
 
 
 @contextmanager

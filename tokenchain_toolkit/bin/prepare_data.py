@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tokenchain_toolkit.bin._cli import run_command
 
+SAY_THEMSELVES = ("tedlium2",)  # where what is not there can be had
 Add = Callable[..., argparse.ArgumentParser]
 
 
@@ -184,8 +185,8 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from tokenchain_toolkit.errors import DataError
 
-    root = str(getattr(arguments, "root", "") or getattr(arguments, "fsdd", ""))
-    if root and not Path(root).is_dir():
+    root = str(getattr(arguments, "root", ""))
+    if root and arguments.corpus not in SAY_THEMSELVES and not Path(root).is_dir():
         raise DataError(
             f"{root} is no folder; set the path of the corpus, such as {arguments.corpus.upper()}=, in db.sh or in the "
             "environment; an empty one has it downloaded, if the recipe can"

@@ -10,7 +10,6 @@ replaces it is complete, too.
 import hashlib
 import json
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +33,7 @@ from tokenchain_toolkit.data.stage_folder import (
     set_aside,
 )
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.files import read_json, sha256_of, write_json
+from tokenchain_toolkit.files import read_json, sha256_of, uninterrupted, write_json
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
@@ -194,12 +193,8 @@ class StageStamp:
 
     def give_up(self) -> None:
         """Leave the folder as it was before ``begin`` if the stage has made nothing, and else say what is kept."""
-        requests = (signal.SIGINT, signal.SIGTERM)  # to end, which wait until all is in its place
-        signal.pthread_sigmask(signal.SIG_BLOCK, requests)
-        try:
+        with uninterrupted():
             self._leave()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, requests)
 
     def _leave(self) -> None:
         if is_empty(self.folder):
