@@ -93,6 +93,12 @@ def workers_from(arguments: argparse.Namespace) -> Any:
     )
 
 
+def _interrupt(number: int, frame: Any) -> None:
+    """As Ctrl-C always does; run.sh then asks its commands to end, too, and they are ending already."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def run_command(
     main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, argv: Sequence[str] | None
 ) -> int:
@@ -105,7 +111,7 @@ def run_command(
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # which is read when PyTorch is imported
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     # A shell starts background commands deaf to SIGINT, and their jobs, which are ended by it, would be so too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for ours in ("tokenchain_toolkit", "__main__"):
         logging.getLogger(ours).setLevel(logging.INFO)
