@@ -290,14 +290,14 @@ def test_speech_of_other_texts_is_not_replaced_unless_asked(tmp_path, source, ov
 @pytest.mark.parametrize("config", [{}, {"model": 1, "optim": 2}])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_the_command_says_whose_output_it_is(tmp_path, source, monkeypatch, config, overwrite):
-    monkeypatch.setattr(sys, "argv", ["/somewhere/train_t2s.py"])
+    monkeypatch.setattr(sys, "argv", ["/somewhere/tokenchain_toolkit/bin/train_t2s.py"])
     model = finished(tmp_path, source, "weights", **config)
-    monkeypatch.setattr(sys, "argv", ["/elsewhere/extract_tokens.py"])
+    monkeypatch.setattr(sys, "argv", ["/elsewhere/tokenchain_toolkit/bin/extract_tokens.py"])
     source.write_text("changed")
     with pytest.raises(DataError, match=r"out holds what another command made \(train_t2s, with"):
         stamp_of(tmp_path, source, **config).begin(overwrite=overwrite)
     assert (model.folder / "model").read_text() == "weights"
-    monkeypatch.setattr(sys, "argv", ["/elsewhere/train_t2s.py"])
+    monkeypatch.setattr(sys, "argv", ["/elsewhere/tokenchain_toolkit/bin/train_t2s.py"])
     assert stamp_of(tmp_path, source, **config).begin()
 
 

@@ -37,6 +37,7 @@ from tokenchain_toolkit.files import read_json, sha256_of, uninterrupted, write_
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
+COMMANDS = ("tokenchain_toolkit", "bin")  # where the toolkit's commands lie
 
 
 class StageStamp:
@@ -65,7 +66,8 @@ class StageStamp:
         self._began = time.monotonic()
         self._lock: IO[str] | None = None  # held while the stage is at work
         self.record["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
-        self.record["command"] = Path(sys.argv[0]).stem  # which says whose output this is
+        program = Path(sys.argv[0])  # of the toolkit's commands, which say whose output this is
+        self.record["command"] = program.stem if program.parts[-3:-1] == COMMANDS else ""
 
     def state(self) -> str:
         """``new``, ``partial`` (killed half-way), ``stale``, ``damaged`` (files are gone from it) or ``up_to_date``."""
@@ -140,11 +142,13 @@ class StageStamp:
             return
         before = self._before()
         theirs, ours = before.get("config", {}), self.record["config"]
-        maker = before.get("command", self.record["command"])
-        if maker != self.record["command"] or (theirs and ours and not theirs.keys() & ours.keys()):
+        maker = before.get("command", "")
+        is_other = maker and self.record["command"] and maker != self.record["command"]
+        if is_other or (theirs and ours and not theirs.keys() & ours.keys()):
+            settings = ", ".join(sorted(theirs)) or "no"
             raise DataError(
-                f"{self.folder} holds what another command made ({maker}, with {', '.join(sorted(theirs)) or 'no'} "
-                "settings); name another folder, or remove this one yourself"
+                f"{self.folder} holds what another command made ({maker or 'unnamed'}, with {settings} settings); name "
+                "another folder, or remove this one yourself"
             )
         is_complete = (self.folder / DONE).is_file()
         if subject and not overwrite and is_complete and theirs.get(subject) != ours[subject]:
