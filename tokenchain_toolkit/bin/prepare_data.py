@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tokenchain_toolkit.bin._cli import run_command
 
-SAY_THEMSELVES = ("tedlium2",)  # where what is not there can be had
+SAY_THEMSELVES = ("kaldi", "tedlium2")  # what to do where they are not there
 Add = Callable[..., argparse.ArgumentParser]
 
 

@@ -240,7 +240,7 @@ def describe_stages(stages: Sequence[StageEstimate]) -> list[Finding]:
         text = f"{about_time(each.seconds)}, disk {about_bytes(each.disk_bytes)} ({each.basis})"
         remedies = ["that is more than a week: use a GPU, or smaller settings"] if each.seconds > LONG_SECONDS else []
         if each.is_rough:
-            remedies.append("that is at most: a larger --seconds, or an idle machine, would tell more")
+            remedies.append("that may be far too high: a larger --seconds, or an idle machine, tells more")
         if each.fault:
             remedies.append(f"{each.stage.replace('train_chain', 'chain')}.yaml: {each.fault}")
         found.append(Finding(each.stage, WARN if remedies else OK, text, "; ".join(remedies)))
