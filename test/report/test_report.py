@@ -1,24 +1,28 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tokenchain_toolkit.bin import report, score
 from tokenchain_toolkit.data.kaldi import read_table, write_table
+from tokenchain_toolkit.data.stamp import StageStamp
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import write_json, write_text
 from tokenchain_toolkit.metrics.score_rows import ScoreRow, read_score_rows
 from tokenchain_toolkit.report.audio import read_players, spread
 from tokenchain_toolkit.report.curves import draw, read_curves
-from tokenchain_toolkit.report.facts import read_skipped
+from tokenchain_toolkit.report.facts import read_skipped, read_stale
 from tokenchain_toolkit.report.interval_plot import draw_changes
 from tokenchain_toolkit.report.paper import CLAIMS, claims_beside_ours
 from tokenchain_toolkit.report.results import (
     Comparison,
+    clearly_lowest,
     collect_rows,
     comparisons,
     format_rate,
+    headlines,
     metric_name,
     result_table,
 )
@@ -77,6 +81,59 @@ def test_without_scores_the_command_says_what_to_run(tmp_path, caplog):
     assert report.main(["--exp", str(tmp_path), "--out", str(tmp_path), "--title", "t"]) == 1
     assert "run the score stage first" in caplog.text
     assert not (tmp_path / "report.html").exists()
+
+
+def test_what_was_made_from_something_that_has_changed_is_called_stale(recipe):
+    stamp = StageStamp(recipe / "exp/late", inputs=[Path("data/read/text"), Path("data/read/wav.scp")], config={})
+    assert stamp.begin()
+    stamp.finish()
+    assert "Not up to date" not in build(recipe) + (recipe / "RESULTS.md").read_text()
+    (recipe / "data/read/wav.scp").unlink()  # removed to save space
+    assert read_stale(ReportInputs(exp=Path("exp"), data=Path("data"), dump=Path("dump"))) == {}
+    write_text(recipe / "data/read/text", (recipe / "data/read/text").read_text().replace("three", "four"))
+    page = build(recipe)
+    assert "<code>exp/late</code> was made from data/read/text" in page
+    assert "- `exp/late` was made from data/read/text, changed since" in (recipe / "RESULTS.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["RESULTS.md", "report.html"])
+def test_a_page_that_somebody_wrote_is_not_replaced(recipe, caplog, name):
+    build(recipe)
+    build(recipe)
+    write_text(recipe / name, "# My own results\nBuilt with TokenChain.\n")
+    assert report.main(["--title", "tiny"]) == 1
+    assert f"{name} was not made by this command" in caplog.text
+    assert (recipe / name).read_text().startswith("# My own")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("model.json", '{"epoch": 2}'), ("text.json", "u1 one"), ("text", "u1 one")]
+)
+def test_scores_do_not_replace_a_file_of_another_kind(recipe, capsys, caplog, name, content):
+    target = recipe / "exp/asr" / name
+    write_text(target, content)
+    words = ["--hyp=exp/chain_baseline/decode_read/text", "--ref=data/read/text", "--set=read", "--experiment=a"]
+    try:
+        assert score.main([*words, "--model=asr", f"--out={target}"]) == 1
+    except SystemExit as refused:
+        assert refused.code == 2
+    told = capsys.readouterr().err + caplog.text
+    assert any(each in told for each in ("holds something else than scores", "no JSON file", "must end in .json"))
+    assert target.read_text() == content
+
+
+def test_a_figure_stands_out_only_where_no_interval_of_another_overlaps():
+    low, near, far = (
+        replace(ROW, experiment=name, value=value, ci_low=value - 0.01, ci_high=value + 0.01)
+        for name, value in (("low", 0.05), ("near", 0.06), ("far", 0.09))
+    )
+    assert clearly_lowest([far, low]) is low
+    assert clearly_lowest([far, None, low, near]) is None
+    assert clearly_lowest([low]) is None
+    assert clearly_lowest([replace(low, ci_high=None), far]) is None
+    assert clearly_lowest([replace(each, metric="wavlm_similarity") for each in (low, far)]) is None
+    (tile,) = headlines([far, low, near])
+    assert (tile.row, tile.alike) == (low, [near])
 
 
 def test_scores_alone_are_enough(recipe):

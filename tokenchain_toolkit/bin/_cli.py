@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError, TokenChainError
-from tokenchain_toolkit.files import disk_faults_named
+from tokenchain_toolkit.files import disk_faults_named, read_json
 
 # How long an OpenMP thread that has nothing to do keeps its core busy before it sleeps, in turns of a loop. By the
 # default of GNU OpenMP a step that shares its two cores with another process takes three times as long (837 ms instead
@@ -42,6 +42,23 @@ def _check_device(arguments: argparse.Namespace) -> None:
 
         if not torch.cuda.is_available():
             raise ConfigError(f"--device {device}: PyTorch finds no GPU on this machine; use --device cpu")
+
+
+def json_target(value: str) -> Path:
+    """The type of an option that names a JSON file to write: not the place of a file of another kind.
+
+    Raises:
+        argparse.ArgumentTypeError: It is no name of a JSON file, or a file with other content has it.
+    """
+    path = Path(value)
+    if path.suffix != ".json":
+        raise argparse.ArgumentTypeError(f"{value} is to be a JSON file, so its name must end in .json")
+    if path.is_file():
+        try:
+            read_json(path)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{value} is there and no JSON file; name another one") from error
+    return path
 
 
 def add_worker_options(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenchain_toolkit.bin._cli import run_command
+from tokenchain_toolkit.bin._cli import json_target, run_command
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -15,7 +15,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dump", type=Path, required=True, help="dump of drawn tokens that decode_t2s wrote")
     parser.add_argument("--natural", type=Path, help="natural tokens of the set, for the lengths to expect")
     parser.add_argument("--worst", type=int, default=20, help="utterances to list")
-    parser.add_argument("--out", type=Path, required=True, help="audit.json to write")
+    parser.add_argument("--out", type=json_target, required=True, help="audit.json to write")
     return parser
 
 

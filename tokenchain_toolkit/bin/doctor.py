@@ -3,9 +3,8 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from tokenchain_toolkit.bin._cli import run_command
+from tokenchain_toolkit.bin._cli import json_target, run_command
 
 FIGURES, PROBES = ("ctc", "steps", "decodings", "stages"), ("extraction", "head", "vocoding")
 RUN_OPTIONS = ("conf", "data", "dump", "train_set", "valid_set", "test_sets", "tag", "device")
@@ -26,7 +25,7 @@ def get_parser() -> argparse.ArgumentParser:
     for name in RUN_OPTIONS:
         parser.add_argument(f"--{name}", default="", help="passed on to run.sh; what that says itself if not given")
     parser.add_argument("--chains", nargs="+", default=[], help="the same, names in one list")
-    parser.add_argument("--json", type=Path, help="file that gets the findings and the figures behind them")
+    parser.add_argument("--json", type=json_target, help="file that gets the findings and the figures behind them")
     return parser
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenchain_toolkit.bin._cli import run_command
+from tokenchain_toolkit.bin._cli import json_target, run_command
 
 KINDS = ("asr", "t2s", "chain", "s2a")
 EGS = Path(__file__).resolve().parents[2] / "egs2"
@@ -29,7 +29,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--scaling", type=float, default=0.9, help="share of its speed that each of several GPUs keeps")
     parser.add_argument("--gpu_memory", type=float, default=80.0, help="GB of a GPU")
-    parser.add_argument("--json", type=Path, help="file that gets all figures")
+    parser.add_argument("--json", type=json_target, help="file that gets all figures")
     return parser
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenchain_toolkit.bin._cli import run_command
+from tokenchain_toolkit.bin._cli import json_target, run_command
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -18,7 +18,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--experiment", required=True, help="name of the experiment in the results")
     parser.add_argument("--model", required=True, help="kind of model: asr, t2s, chain, s2a")
     parser.add_argument("--trained", type=Path, help="model folder, which says how many epochs it was trained for")
-    parser.add_argument("--out", type=Path, required=True, help="score.json to write")
+    parser.add_argument("--out", type=json_target, required=True, help="score.json to write")
     parser.add_argument(
         "--baseline",
         nargs="+",

@@ -37,6 +37,7 @@ from tokenchain_toolkit.files import read_json, sha256_of, uninterrupted, write_
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
+CHANGED = "has changed"
 COMMANDS = ("tokenchain_toolkit", "bin")  # where the toolkit's commands lie
 
 
@@ -276,12 +277,12 @@ def changed_inputs(
         digest: ``input_digest``; a caller who looks at many stamps may remember what it said.
     """
     changed = {}
-    for name, before in record["inputs"].items():
+    for name, before in record.get("inputs", {}).items():
         path = root / name
         if not path.is_file():
             changed[name] = "is gone"
         elif digest(path) != before:
-            changed[name] = "has changed"
+            changed[name] = CHANGED
     return changed
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenchain_toolkit.data.kaldi import PUBLISHED, read_table
+from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import worst_utterances, write_alignments
 from tokenchain_toolkit.metrics.error_rate import (
@@ -13,7 +14,7 @@ from tokenchain_toolkit.metrics.error_rate import (
     paired_difference,
     word_error_rate,
 )
-from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, write_score_rows
+from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, holds_scores, write_score_rows
 from tokenchain_toolkit.metrics.token_recogniser import RECOGNISER
 
 logger = logging.getLogger(__name__)
@@ -49,8 +50,11 @@ def score(request: ScoreRequest) -> list[ScoreRow]:
     """Score, write ``score.json`` and the alignments of the worst utterances, and return the rows.
 
     Raises:
-        DataError: A table is missing, or the tables do not hold the same utterances.
+        DataError: A table is missing, the tables do not hold the same utterances, or ``output`` is there and holds
+            something else than scores.
     """
+    if request.output.is_file() and not holds_scores(request.output):
+        raise DataError(f"{request.output} is there and holds something else than scores; name another file with --out")
     references, hypotheses = read_table(request.reference), read_table(request.hypothesis)
     baselines = {path: read_table(path) for path in request.baselines}
     measured = dict.fromkeys(request.metrics, references)

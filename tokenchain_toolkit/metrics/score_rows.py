@@ -45,6 +45,12 @@ def write_score_rows(path: Path, rows: Sequence[ScoreRow]) -> None:
     write_json(path, [asdict(row) for row in rows])
 
 
+def holds_scores(path: Path) -> bool:
+    """Whether a JSON file holds rows of scores, of this or another version."""
+    values = read_json(path)
+    return isinstance(values, list) and all(isinstance(value, dict) and "metric" in value for value in values)
+
+
 def read_score_rows(path: Path) -> list[ScoreRow]:
     """Read a ``score.json``.
 

@@ -12,18 +12,19 @@ from tokenchain_toolkit.report.facts import (
     read_skipped,
     read_speeds,
     read_stage_times,
+    read_stale,
     read_tokenizers,
     read_worst,
 )
 from tokenchain_toolkit.report.interval_plot import draw_changes
 from tokenchain_toolkit.report.ladder import read_ladders
-from tokenchain_toolkit.report.pages import page_templates
+from tokenchain_toolkit.report.pages import page_templates, refuse_pages_of_others
 from tokenchain_toolkit.report.paper import claims_beside_ours
 from tokenchain_toolkit.report.provenance import environment
 from tokenchain_toolkit.report.results import (
     collect_rows,
     comparisons,
-    headline_rows,
+    headlines,
     result_table,
     text_table,
     unique,
@@ -53,8 +54,9 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
         config: Limits of the page.
 
     Raises:
-        DataError: There are no scores, or a table names a file that is missing.
+        DataError: There are no scores, a table names a file that is missing, or a page of somebody else is in the way.
     """
+    refuse_pages_of_others(output, "RESULTS.md", "report.html")
     rows = collect_rows(inputs.exp)
     compared = comparisons(rows)
     shared: dict[str, Any] = {
@@ -70,11 +72,12 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
         "commits": unique(row.commit for row in rows),
         "speeds": read_speeds(inputs.exp),
         "measures": read_measures(inputs.exp, rows),
+        "stale": read_stale(inputs),
         "stage_times": read_stage_times(inputs),
         "skipped": read_skipped(inputs),
     }
     page = shared | {
-        "headline": headline_rows(rows),
+        "headline": headlines(rows),
         "claims": claims_beside_ours(compared),
         "changes_svg": draw_changes(compared),
         "figures": draw_families(inputs.exp),

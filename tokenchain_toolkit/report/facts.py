@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.data.kaldi import read_rows
 from tokenchain_toolkit.data.stage_folder import DONE, files_below
+from tokenchain_toolkit.data.stamp import CHANGED, changed_inputs, input_digest
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import AlignedUtterance, read_alignments
 from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_score_rows
@@ -100,6 +102,19 @@ def read_stage_times(inputs: ReportInputs) -> dict[str, float]:
     stamps = [path for folder in (inputs.data, inputs.dump, inputs.exp) for path in files_below(folder, DONE)]
     seconds = {str(path.parent): float(read_json(path).get("seconds", 0.0)) for path in stamps}
     return dict(sorted(((k, v) for k, v in seconds.items() if v >= 1), key=lambda item: -item[1]))
+
+
+def read_stale(inputs: ReportInputs) -> dict[str, list[str]]:
+    """Output folder -> inputs of its stage that have changed since; what follows such a folder is not up to date."""
+    digest = lru_cache(maxsize=None)(input_digest)
+    stale = {}
+    for folder in (inputs.data, inputs.dump, inputs.exp):
+        for stamp in files_below(folder, DONE):
+            changed = changed_inputs(read_json(stamp), root=Path(), digest=digest)
+            # An input that is gone, such as data that was removed to save space, does not make an output wrong.
+            if names := [name for name, state in changed.items() if state == CHANGED]:
+                stale[str(stamp.parent)] = names
+    return stale
 
 
 def read_skipped(inputs: ReportInputs) -> list[SkippedFile]:

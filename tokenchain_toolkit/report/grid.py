@@ -12,7 +12,7 @@ from tokenchain_toolkit.report.grid_claims import claims_beside_grids
 from tokenchain_toolkit.report.grid_plots import draw_adaptation, draw_grid_changes, draw_rates
 from tokenchain_toolkit.report.grid_results import GridResult, measure_grids
 from tokenchain_toolkit.report.grid_words import as_change, as_epochs, as_figure, as_rate
-from tokenchain_toolkit.report.pages import page_templates
+from tokenchain_toolkit.report.pages import page_templates, refuse_pages_of_others
 from tokenchain_toolkit.report.provenance import environment, package_commit
 
 
@@ -38,8 +38,9 @@ def build_grid_report(out: Path, *, title: str, command: str) -> Path:
         The HTML page.
 
     Raises:
-        DataError: Files of the runs are missing or do not fit together.
+        DataError: Files of the runs are missing or do not fit together, or a page of somebody else is in the way.
     """
+    refuse_pages_of_others(out, "RESULTS.md", "report.html")
     grids = measure_grids(out)
     shared: dict[str, Any] = {
         "title": title,

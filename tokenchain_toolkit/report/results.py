@@ -23,6 +23,14 @@ class ResultTable:
 
 
 @dataclass(frozen=True)
+class Headline:
+    """The lowest figure of a set, and those of other experiments whose intervals overlap with its own."""
+
+    row: ScoreRow
+    alike: list[ScoreRow]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One experiment against another on one set; the rates are None where they were not scored."""
 
@@ -118,15 +126,31 @@ def comparisons(rows: Sequence[ScoreRow]) -> list[Comparison]:
     return found
 
 
-def headline_rows(rows: Sequence[ScoreRow], limit: int = 8) -> list[ScoreRow]:
+def headlines(rows: Sequence[ScoreRow], limit: int = 8) -> list[Headline]:
     """The lowest row of each set and headline metric, most telling metrics first."""
-    best: dict[tuple[int, str], ScoreRow] = {}
+    groups: dict[tuple[int, str], list[ScoreRow]] = {}
     for row in rows:
         if row.metric in HEADLINE_METRICS:
-            key = (HEADLINE_METRICS.index(row.metric), row.set)
-            if key not in best or row.value < best[key].value:
-                best[key] = row
-    return [best[key] for key in sorted(best)][:limit]
+            groups.setdefault((HEADLINE_METRICS.index(row.metric), row.set), []).append(row)
+    found = []
+    for _, group in sorted(groups.items(), key=lambda item: item[0]):
+        lowest = min(group, key=lambda row: row.value)
+        found.append(Headline(lowest, [row for row in group if row is not lowest and not lies_below(lowest, row)]))
+    return found[:limit]
+
+
+def lies_below(row: ScoreRow, other: ScoreRow) -> bool:
+    """Whether the interval of one figure lies wholly below that of another; no interval, no verdict."""
+    return row.ci_high is not None and other.ci_low is not None and row.ci_high < other.ci_low
+
+
+def clearly_lowest(cells: Iterable[ScoreRow | None]) -> ScoreRow | None:
+    """The error rate of a line of the table whose interval lies below those of all others, if there are others."""
+    measured = [row for row in cells if row is not None and is_error_rate(row.metric)]
+    for row in measured:
+        if len(measured) > 1 and all(other is row or lies_below(row, other) for other in measured):
+            return row
+    return None
 
 
 def is_error_rate(metric: str) -> bool:

@@ -11,7 +11,7 @@ from tokenchain_toolkit.config.tables import RowSettings, TablesConfig, check_ta
 from tokenchain_toolkit.files import write_json, write_text
 from tokenchain_toolkit.metrics.seed_bootstrap import Interval
 from tokenchain_toolkit.report.grid_words import as_change, as_epochs, as_rate
-from tokenchain_toolkit.report.pages import page_templates
+from tokenchain_toolkit.report.pages import page_templates, refuse_pages_of_others
 from tokenchain_toolkit.report.provenance import package_commit
 from tokenchain_toolkit.report.results import DASH
 from tokenchain_toolkit.report.table_cells import UNDECIDED, Cell, Results, mark_of
@@ -78,8 +78,9 @@ def build_tables(egs2: Path, out: Path, *, command: str, definition: Path = PAPE
 
     Raises:
         ConfigError: The definition does not load or contradicts itself.
-        DataError: Results are there and cannot be read.
+        DataError: Results are there and cannot be read, or a page of somebody else is in the way.
     """
+    refuse_pages_of_others(out, "TABLES.md")
     config = load_config(TablesConfig, definition)
     check_tables(config)
     results = Results(egs2)
