@@ -1,10 +1,12 @@
 """Writing files: the old content or the new, never half of one."""
 
+import errno
 import hashlib
 
 import pytest
 
-from tokenchain_toolkit.files import atomic_path, read_json, sha256_of, write_json, write_text
+from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.files import atomic_path, disk_faults_named, read_json, sha256_of, write_json, write_text
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_rubbish(tmp_path):
@@ -28,6 +30,25 @@ def test_the_file_appears_only_when_it_is_whole(tmp_path):
 def test_a_body_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "file.txt"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.EROFS, "name another folder"),
+        (errno.EACCES, "name another folder"),
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+    ],
+)
+def test_what_the_disk_refuses_is_named_with_a_remedy(code, remedy):
+    with pytest.raises(DataError, match=f"{errno.errorcode[code]} or so.*{remedy}"), disk_faults_named():
+        raise OSError(code, f"{errno.errorcode[code]} or so")
+
+
+def test_other_errors_of_the_system_stay_what_they_are():
+    with pytest.raises(FileNotFoundError), disk_faults_named():
+        raise FileNotFoundError(errno.ENOENT, "no such file")
 
 
 def test_json_round_trip_is_sorted_and_keeps_letters(tmp_path):

@@ -1,13 +1,16 @@
 """Whole recipes, from data preparation to the report, on small subsets with tiny models."""
 
+import contextlib
 import importlib
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -340,6 +343,33 @@ def test_units_go_to_asr_and_t2s_and_frames_to_s2a_and_the_codec(tmp_path):
 def test_wrong_options_are_named(options, named):
     done = run(ROOT / "egs2" / "mini_synth" / "tokenchain1", *options)
     assert done.returncode != 0 and named in done.stdout
+
+
+@pytest.mark.parametrize("side_by_side", ["1", "2"])
+def test_ctrl_c_ends_the_stage_and_says_how_to_go_on(fsdd, side_by_side):
+    recipe, variables = fsdd
+    shutil.copytree(recipe / "conf", recipe / f"conf_{side_by_side}")
+    path = recipe / f"conf_{side_by_side}" / "train_asr.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["training"]["max_epochs"] = 10_000
+    path.write_text(yaml.safe_dump(settings))
+    folder = recipe / f"exp_{side_by_side}" / "asr"
+    words = ["--stage", "train_asr", "--stop_stage", "train_asr", "--side_by_side", side_by_side]
+    words += ["--conf", path.parent.name, "--exp", folder.parent.name]
+    environment = {**os.environ, "VENV": sys.prefix, "OMP_NUM_THREADS": "1", **variables}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    running = subprocess.Popen([recipe / "run.sh", *words], env=environment, start_new_session=True, **pipes)
+    try:
+        while not (folder / "metrics.csv").is_file() and running.poll() is None:
+            time.sleep(0.1)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        told, _ = running.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+    assert running.returncode == 130, told
+    assert "stage train_asr did not come to its end; run the same again" in told and "Traceback" not in told
+    assert (folder / ".started").is_file() and not (folder / ".done").exists()
 
 
 def test_a_stage_that_fails_says_which_and_that_it_goes_on(tmp_path):

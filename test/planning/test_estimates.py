@@ -132,7 +132,11 @@ def test_updates_of_short_batches_take_their_own_time():
     assert plain.seconds == pytest.approx(2 * (4000 + 1000 / 3) * 0.02)
     assert with_updates.seconds == pytest.approx(2 * ((4000 + 1000 / 3) * 0.005 + (4 + 1 / 3) * 1.5))
     assert "far from 1,000, so this is rough" in plain.basis
-    assert "rough" not in training_stage(replace(MEASURE, frames=250), config, **frames).basis
+    fair = training_stage(replace(MEASURE, frames=250), config, **frames)
+    assert "rough" not in fair.basis
+    told = {each.is_rough: describe_stages([each])[0] for each in (plain, fair)}
+    assert told[True].status == WARN and "may be far too high" in told[True].remedy
+    assert "may be far too high" not in told[False].remedy
 
 
 def test_a_longer_batch_counts_as_many_operations_for_each_frame(trainees):

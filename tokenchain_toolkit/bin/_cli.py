@@ -111,8 +111,11 @@ def workers_from(arguments: argparse.Namespace) -> Any:
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    """As Ctrl-C always does; run.sh then asks its commands to end, too, and they are ending already."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """As Ctrl-C always does; run.sh then asks its commands to end, too, and they are ending already.
+
+    The second request is not ignored by SIG_IGN, which Python complains of where it has come in already.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     raise KeyboardInterrupt
 
 

@@ -29,11 +29,12 @@ def get_parser() -> argparse.ArgumentParser:
         "compared with another utterance of the same speaker",
     )
     parser.add_argument(
-        "--measures", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="MEASURE", help=", ".join(MEASURES)
+        "--measures", nargs="*", choices=MEASURES, default=list(MEASURES), metavar="MEASURE", help=", ".join(MEASURES)
     )
     model = "local folder or hub id of a model of transformers"
     parser.add_argument("--encoder", default="resemblyzer", help=f"speaker encoder: resemblyzer, or {model}")
     parser.add_argument("--recogniser", default="pocketsphinx", help=f"pocketsphinx, or {model}, such as Whisper")
+    parser.add_argument("--utmos", type=Path, help="weights of UTMOS, utmos22_strong_step7459_v1.pt: measures it, too")
     parser.add_argument("--language", help="language that a multilingual Whisper shall write, such as en")
     parser.add_argument(
         "--normaliser", choices=NORMALISERS, default="words", help="what transcript and recognised text go through"
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         measures=tuple(arguments.measures),
         encoder=arguments.encoder,
         recogniser=arguments.recogniser,
+        utmos=arguments.utmos,
         normaliser=arguments.normaliser,
         language=arguments.language,
         device=arguments.device,
@@ -89,6 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     inputs = data_inputs(arguments.wavs, "wav.scp") + data_inputs(arguments.reference, "wav.scp", "text", "utt2spk")
     inputs += [arguments.prompts] if arguments.prompts else []
+    inputs += [arguments.utmos] if arguments.utmos else []
     inputs += [arguments.baseline / MEASURES_FILE] if arguments.baseline else []
     names = ("measures", "encoder", "recogniser", "normaliser", "language", "set_name", "experiment", "model", "epoch")
 

@@ -12,7 +12,7 @@ from tokenchain_toolkit.metrics.seed_bootstrap import Interval
 
 LOG = logging.getLogger(__name__)
 MEASURES_FILE = "measures.json"
-COMPARED = ("wer", "similarity", "dnsmos")  # last words of the metrics of which changes are told
+COMPARED = ("wer", "similarity", "dnsmos", "utmos")  # last words of the metrics of which changes are told
 
 
 @dataclass(frozen=True)

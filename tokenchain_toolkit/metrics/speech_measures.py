@@ -19,6 +19,7 @@ from tokenchain_toolkit.metrics.recognisers import POCKETSPHINX, load_recogniser
 from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, write_score_rows
 from tokenchain_toolkit.metrics.seed_bootstrap import Interval
 from tokenchain_toolkit.metrics.speaker_similarity import RESEMBLYZER, VoicePrints, load_encoder, measure_similarity
+from tokenchain_toolkit.metrics.utmos import measure_utmos
 from tokenchain_toolkit.metrics.voices import Voices, choose_voices
 
 LOG = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class MeasureRequest:
         measures: Names of `MEASURES`.
         encoder: Speaker encoder, ``resemblyzer`` or a model of transformers.
         recogniser: ``pocketsphinx`` or a model of transformers.
+        utmos: Weights of UTMOS, which is then measured, too.
         normaliser: What transcripts and recognised text go through.
         language: What a multilingual recogniser shall write.
         baseline: Folder in which the same measures of another experiment are, to compare with.
@@ -57,6 +59,7 @@ class MeasureRequest:
     measures: tuple[str, ...]
     encoder: str
     recogniser: str
+    utmos: Path | None
     normaliser: str
     language: str | None
     device: str
@@ -94,6 +97,8 @@ def measure_speech(request: MeasureRequest) -> list[ScoreRow]:
         found += measure_similarity(speech, voices, prints, prompted=request.prompts is not None)
     if "dnsmos" in request.measures:
         found += measure_naturalness(speech)
+    if request.utmos:
+        found.append(measure_utmos(speech, request.utmos, device=request.device))
     if "wer" in request.measures:
         recogniser = load_recogniser(request.recogniser, language=request.language, device=request.device)
         found.append(measure_words(speech, recogniser, normaliser=request.normaliser, output=request.output))

@@ -10,7 +10,7 @@ from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_
 
 ERROR_RATES = ("wer", "cer", "ter")
 HEADLINE_METRICS = ("wer", "t2s_wer", "resynthesis_wer", "s2a_wer", "synthesis_wer", "whisper_wer")
-ABBREVIATIONS = ("t2s", "s2a", "asr", "dnsmos", "pesq", "stoi")
+ABBREVIATIONS = ("t2s", "s2a", "asr", "dnsmos", "utmos", "pesq", "stoi")
 DASH = "–"
 
 
