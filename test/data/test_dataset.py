@@ -96,6 +96,17 @@ def test_prompts_follow_from_seed_epoch_and_index(make_corpus):
     assert prompts(0, 3) != prompts(0, 4) != prompts(1, 4)
 
 
+def test_the_prompts_utterance_tells_the_pace_of_its_speaker(make_corpus):
+    corpus = make_corpus(["abc", "bad", "d"], speakers=["ann", "ann", "bob"])
+    dataset = TokenDataset(corpus, PROMPTS, seed=0, epoch=0)
+    for index, other in ((0, 1), (1, 0)):
+        assert np.array_equal(dataset[index].prompt_text_L, corpus.texts[other])
+        assert dataset[index].prompt_utt_frames == corpus.dump.lengths[other]
+    alone, unprompted = dataset[2], TokenDataset(corpus, DataConfig(), seed=0, epoch=0)[0]
+    assert (len(alone.prompt_text_L), alone.prompt_utt_frames) == (0, 0), "its own length is the answer"
+    assert (len(unprompted.prompt_text_L), unprompted.prompt_utt_frames) == (0, 0)
+
+
 def test_no_prompt_is_asked_for(make_corpus):
     example = TokenDataset(make_corpus(), DataConfig(), seed=0, epoch=0)[0]
     assert len(example.prompt_P) == 0 and example.prompt_codes_PQ.shape == (0, 3)

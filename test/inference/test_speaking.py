@@ -42,9 +42,12 @@ def test_a_table_of_texts_becomes_a_data_directory_once(parts, tmp_path, caplog)
     prompts = {"one": parts.wavs["a-0"], "two": parts.wavs["b-1"], "three": parts.wavs["b-1"]}
     write_table(tmp_path / "texts", texts)
     write_table(tmp_path / "prompts", prompts)
-    named = {"texts": tmp_path / "texts", "prompts": tmp_path / "prompts"}
+    write_table(tmp_path / "said", {"three": "abc", "other": "e"})
+    named = {name: tmp_path / name for name in ("texts", "prompts")} | {"prompt_texts": tmp_path / "said"}
     named |= {"norms_data": parts.data, "norms_dump": parts.dump}
     assert speak_with(parts, tmp_path / "out", "t2s.retries=1", **named) == 0
+    settings = json.loads((tmp_path / "out" / ".done").read_text())["config"]
+    assert settings["prompt_texts"] == {parts.wavs["b-1"]: "abc"}
     made = read_data_dir(tmp_path / "out")
     assert made.texts == texts and made.speakers == {"one": "a-0", "two": "b-1", "three": "b-1"}
     assert read_table(tmp_path / "out" / "prompts") == prompts
@@ -73,6 +76,7 @@ def test_texts_on_the_command_line_are_numbered_and_normalised(parts, tmp_path):
         (["--text", "abc", "temperature=0"], "begin with the part that is meant"),
         (["--text", "abc", "t2s.temprature=0"], "temprature"),
         (["--text", "xyz"], "text001: the token list does not know"),
+        (["--text", "abc", "--prompt_text", "xyz"], "a-0.wav, by the text given for it: the token list does not know"),
         (["--text", "abc", "--norms_dump", "dump"], "--norms_dump and --norms_data belong together"),
     ],
 )

@@ -21,7 +21,7 @@ def chances(count):
     return torch.from_numpy(np.random.default_rng(0).random((count, 2)))
 
 
-def sample(t2s, batch, *, seed=0, natural=None, **config):
+def sample(t2s, batch, *, seed=0, natural=None, paces=None, **config):
     return sample_semantic(
         t2s,
         batch.text_BL,
@@ -31,6 +31,7 @@ def sample(t2s, batch, *, seed=0, natural=None, **config):
         config=T2SSamplingConfig(**config),
         streams=streams(seed, len(batch.text_BL)),
         natural=natural,
+        paces=paces,
     )
 
 
@@ -130,6 +131,36 @@ def test_faster_speech_has_its_text_closer_together_and_is_expected_to_be_shorte
         torch.testing.assert_close(fast_N[:units] * 2, plain_N[:units])
         assert torch.equal(fast_N[units:], plain_N[units:])
     assert torch.equal(fast_caps_B * 2, plain_caps_B)
+
+
+def test_speech_of_a_slow_speaker_is_expected_to_be_longer_and_that_of_a_fast_one_not_shorter(
+    make_t2s, batch, monkeypatch
+):
+    t2s, seen = make_t2s(text_positions="aligned"), {}
+
+    def draw_nothing(t2s, prompts, caps_B, *, config, streams):
+        seen["positions"], seen["caps"] = prompts[0].position_BN, caps_B
+        return [SampledSpeech(torch.zeros(1, dtype=torch.long), ended=True) for _ in caps_B]
+
+    monkeypatch.setattr(t2s_sampling, "_draw_speech", draw_nothing)
+    found = []
+    for paces in (None, [2.0, 0.5, *[1.0] * (len(batch.text_BL) - 2)]):
+        sample(t2s, batch, retries=1, paces=paces, natural=SpeechNorms(frames_per_token=10.0))
+        found.append(dict(seen))
+    plain, paced = found
+    for row, units in enumerate(batch.text_lengths_B.tolist()):
+        pace = 2 if row == 0 else 1
+        assert paced["caps"][row] == plain["caps"][row] * pace
+        torch.testing.assert_close(paced["positions"][row, :units], plain["positions"][row, :units] * pace)
+
+
+def test_the_pace_of_a_speaker_is_that_of_one_utterance(make_t2s):
+    t2s, text_L = make_t2s(text_positions="aligned"), np.asarray([1, 2, 2], np.int32)
+    t2s.unit_frames_V[:] = torch.arange(len(t2s.unit_frames_V)).float()
+    t2s.extra_frames.fill_(5.0)
+    assert t2s.pace_of(text_L, 20) == pytest.approx(20 / (1 + 2 + 2 + 5))
+    assert t2s.pace_of(text_L, 0) == t2s.pace_of(text_L[:0], 20) == 1.0
+    assert make_t2s(text_positions="order").pace_of(text_L, 20) == 1.0
 
 
 def test_a_speaking_rate_needs_a_model_that_knows_how_long_it_is_to_speak(make_t2s, batch):

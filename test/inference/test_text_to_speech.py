@@ -8,6 +8,7 @@ from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.errors import ConfigError, DataError, TokenizerMismatchError
 from tokenchain_toolkit.inference.speech_synthesizer import SpeechSynthesizer
 from tokenchain_toolkit.inference.text_to_speech import TextToSpeech
+from tokenchain_toolkit.models.t2s import T2SModel
 from tokenchain_toolkit.tokenizers.unit_dump import Units
 
 COLD_T2S = T2SSamplingConfig(temperature=0.0, max_frames_per_token=5.0, prompt_frames=7)
@@ -35,6 +36,20 @@ def test_texts_are_spoken_together_as_they_are_alone(speech, voices):
         assert np.allclose(spoken.samples_N, alone.samples_N, atol=1e-5)
         assert len(spoken.samples_N) == len(spoken.semantic_T) * speech.synthesizer.tokenizer.hop_length
     assert len({spoken.semantic_T.tobytes() for spoken in together}) > 1
+
+
+def test_what_a_prompt_says_tells_how_slowly_its_speaker_speaks(speech, voices, monkeypatch):
+    heard = {}
+
+    def pace_of(t2s, text_L, num_frames):
+        heard[tuple(text_L)] = num_frames
+        return 2.0
+
+    monkeypatch.setattr(T2SModel, "pace_of", pace_of)
+    speech(TEXTS[:2], voices[:2], prompt_texts=["abc de", ""])
+    frames = [len(speech.synthesizer.encode(voice).semantic_T) for voice in voices[:2]]
+    said = speech._text_tokenizer.encode("abc de", utt_id="any")
+    assert heard == {tuple(said): frames[0], (): frames[1]}
 
 
 def test_what_does_not_end_is_said_to_be_bad(parts, voices):

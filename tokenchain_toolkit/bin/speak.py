@@ -25,6 +25,11 @@ def get_parser() -> argparse.ArgumentParser:
     prompts = parser.add_mutually_exclusive_group(required=True)
     prompts.add_argument("--prompt", type=Path, help="audio file of the wanted voice")
     prompts.add_argument("--prompts", type=Path, help="table utt_id -> audio file of the wanted voice")
+    said = parser.add_mutually_exclusive_group()
+    said.add_argument("--prompt_text", help="what is said in --prompt: a slow speaker is given as much more time")
+    said.add_argument(
+        "--prompt_texts", type=Path, help="table utt_id -> what is said in its prompt; some may be missing"
+    )
     parser.add_argument("--t2s", type=Path, required=True, help="T2S model folder, such as exp/chain_st_argmax/t2s")
     parser.add_argument("--s2a", type=Path, required=True, help="S2A model folder")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer whose codec decodes")
@@ -61,11 +66,13 @@ def run(arguments: argparse.Namespace) -> None:
     normalise = get_normaliser(arguments.normaliser)
     texts = {utt_id: normalise(text) for utt_id, text in given.items()}
     prompts = read_table(arguments.prompts) if arguments.prompts else dict.fromkeys(texts, str(arguments.prompt))
+    said = read_table(arguments.prompt_texts) if arguments.prompt_texts else dict.fromkeys(texts, arguments.prompt_text)
+    prompt_texts = {prompts[utt_id]: normalise(text) for utt_id, text in said.items() if text and utt_id in prompts}
     names = ("tokenizer", "s2a", "t2s", "units", "norms_dump", "norms_data")
     inputs = [*decoding_inputs(arguments.tokenizer), *norms_inputs(arguments)]
     inputs += [folder / "model.safetensors" for folder in (arguments.s2a, arguments.t2s)]
     inputs += [arguments.units / ".done"] if arguments.units else []
-    rows = text_rows(texts, prompts, t2s=arguments.t2s, tokenizer=arguments.tokenizer)
+    rows = text_rows(texts, prompts, prompt_texts=prompt_texts, t2s=arguments.t2s, tokenizer=arguments.tokenizer)
     inputs += [Path(path) for path in dict.fromkeys(prompt for *_, prompt in rows)]
     make_output(
         arguments.out,
@@ -73,13 +80,14 @@ def run(arguments: argparse.Namespace) -> None:
             SpeechParts(**{name: getattr(arguments, name) for name in names}),
             rows,
             arguments.out,
+            prompt_texts=prompt_texts,
             sampling=sampling,
             decoding=decoding,
             workers=workers_from(arguments),
             device=arguments.device,
         ),
         inputs=inputs,
-        config={"rows": rows, "t2s": config_dict(sampling), "s2a": config_dict(decoding)},
+        config={"rows": rows, "prompt_texts": prompt_texts, "t2s": config_dict(sampling), "s2a": config_dict(decoding)},
         overwrite=arguments.overwrite,
         subject="rows",
     )

@@ -62,7 +62,8 @@ class T2SSamplingConfig:
         speaking_rate: Speech lasts as long as natural speech divided by it; needs a model with
             ``text_positions: aligned``, which is told how long it is to speak.
         max_frames_per_token: Caps the output at that many frames for each text token.
-        prompt_frames: Length of the semantic prefix, a crop of another utterance of the speaker.
+        prompt_frames: Length of the semantic prefix, a crop of another utterance of the speaker. Where the text of that
+            utterance is known, a slow speaker is given as much more time, by a model with ``text_positions: aligned``.
         batch_size: Utterances drawn at once.
         seed: Of the draws and the prompts.
         retries: How often a bad draw is made again at most; 0 takes every first draw.

@@ -89,7 +89,11 @@ def join_corpora(corpora: list[TokenCorpus]) -> TokenCorpus:
 
 @dataclass
 class Example:
-    """One utterance with its prompt, before padding."""
+    """One utterance with its prompt, before padding.
+
+    The last two fields are the text and the semantic frames of the whole utterance that the prompt is a crop of, where
+    its text is known; they tell how fast the speaker speaks.
+    """
 
     utt_id: str
     semantic_T: np.ndarray
@@ -98,6 +102,8 @@ class Example:
     codes_TQ: np.ndarray | None = None
     prompt_codes_PQ: np.ndarray | None = None
     prompt_id: str = ""
+    prompt_text_L: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    prompt_utt_frames: int = 0
 
 
 class TokenDataset(Dataset[Example]):
@@ -164,7 +170,13 @@ class TokenDataset(Dataset[Example]):
             codes_TQ=dump.codes_of(index)[begin:] if has_codes else None,
             prompt_codes_PQ=dump.codes_of(prompt)[start:stop] if has_codes else None,
             prompt_id=dump.utt_ids[prompt],
+            **self._pace_of(prompt) if prompt != index and stop > start else {},
         )
+
+    def _pace_of(self, prompt: int) -> dict[str, Any]:
+        """What of an example tells how fast the speaker of the prompt speaks."""
+        frames = len(self.corpus.dump.semantic_of(prompt))
+        return {"prompt_text_L": self.corpus.texts[prompt], "prompt_utt_frames": frames}
 
     def _prompt(self, index: int) -> tuple[int, int, int]:
         """Another utterance of the same speaker and the bounds of a crop of it; alone, this one and its beginning."""

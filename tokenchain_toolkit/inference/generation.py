@@ -177,5 +177,8 @@ def speak_examples(
             config=config,
             streams=[stream_of(examples[member], config.seed) for member in members],
             natural=natural,
+            paces=[
+                t2s.pace_of(examples[member].prompt_text_L, examples[member].prompt_utt_frames) for member in members
+            ],
         )
         yield from zip(members.tolist(), drawn, strict=True)

@@ -1,7 +1,7 @@
 """Many texts, or many recordings, as speech in the voices of prompts, in shards: files in, files out."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def speak_texts(
     rows: list[Row],
     out: Path,
     *,
+    prompt_texts: Mapping[str, str],
     sampling: T2SSamplingConfig,
     decoding: S2ADecodingConfig,
     workers: Workers,
@@ -66,6 +67,7 @@ def speak_texts(
         parts: With T2S.
         rows: From `spoken_inputs.text_rows`.
         out: Output folder.
+        prompt_texts: Audio file of a prompt -> what is said in it, where it is known.
         sampling: Of T2S.
         decoding: Of S2A.
         workers: Where the shards run.
@@ -82,6 +84,7 @@ def speak_texts(
         natural = read_norms(parts.norms_dump, parts.norms_data, saved, name=str(parts.t2s))
     settings: dict[str, Any] = {"t2s": str(parts.t2s), "units": str(parts.units) if parts.units else None}
     settings |= {"sampling": config_dict(sampling), "decoding": config_dict(decoding), "natural": asdict(natural)}
+    settings["prompt_texts"] = dict(prompt_texts)
     wav_tables, bad_tables = _run(
         speak_shard, rows, parts, out, settings=settings, outputs=(WAVS, BAD), workers=workers, device=device
     )
@@ -131,6 +134,7 @@ def speak_shard(  # noqa: PLR0913
     t2s: str,
     units: str | None,
     rows: list[Row],
+    prompt_texts: dict[str, str],
     sampling: dict[str, Any],
     decoding: dict[str, Any],
     natural: dict[str, Any],
@@ -152,7 +156,8 @@ def speak_shard(  # noqa: PLR0913
         device=device,
     )
     utt_ids, texts, prompts = zip(*rows, strict=True)
-    spoken = dict(zip(utt_ids, speech(texts, prompts, names=utt_ids), strict=True))
+    said = [prompt_texts.get(prompt, "") for prompt in prompts]
+    spoken = dict(zip(utt_ids, speech(texts, prompts, names=utt_ids, prompt_texts=said), strict=True))
     bad = [f"{utt_id}\t{' '.join(each.faults)}\n" for utt_id, each in spoken.items() if each.faults]
     write_text(Path(out) / BAD.format(name), "".join(bad))
     samples = {utt_id: each.samples_N for utt_id, each in spoken.items()}

@@ -16,12 +16,20 @@ LOG = logging.getLogger(__name__)
 Row = tuple[str, str, str]  # utt_id, text or audio file, audio file of the prompt
 
 
-def text_rows(texts: Mapping[str, str], prompts: Mapping[str, str], *, t2s: Path, tokenizer: Path) -> list[Row]:
+def text_rows(
+    texts: Mapping[str, str],
+    prompts: Mapping[str, str],
+    *,
+    prompt_texts: Mapping[str, str],
+    t2s: Path,
+    tokenizer: Path,
+) -> list[Row]:
     """Every text with its prompt.
 
     Args:
         texts: utt_id -> what to say.
         prompts: utt_id -> audio file of the wanted voice.
+        prompt_texts: Audio file of a prompt -> what is said in it, where it is known.
         t2s: T2S model folder, whose token list must write the texts.
         tokenizer: Folder of the tokenizer, which must be able to encode the prompts.
 
@@ -32,7 +40,9 @@ def text_rows(texts: Mapping[str, str], prompts: Mapping[str, str], *, t2s: Path
     rows = _rows(texts, prompts)
     token_list = load_text_tokenizer(t2s, kind="t2s")
     faults = _audio_faults((prompt for *_, prompt in rows), tokenizer)
-    _refuse({row[0]: _name_fault(row) or _text_fault(row, token_list) or faults.get(row[2]) for row in rows})
+    said = {path: _text_fault(text, token_list) for path, text in prompt_texts.items()}
+    faults |= {path: f"{path}, by the text given for it: {fault}" for path, fault in said.items() if fault}
+    _refuse({row[0]: _name_fault(row) or _text_fault(row[1], token_list) or faults.get(row[2]) for row in rows})
     return rows
 
 
@@ -98,13 +108,13 @@ def _name_fault(row: Row) -> str | None:
     return "this id cannot be a file name; use A-Z a-z 0-9 _ . - only, beginning with none of . -"
 
 
-def _text_fault(row: Row, token_list: TextTokenizer) -> str | None:
+def _text_fault(text: str, token_list: TextTokenizer) -> str | None:
     """Why T2S cannot be given a text."""
-    unknown = token_list.unknown_characters(row[1])
+    unknown = token_list.unknown_characters(text)
     if unknown:
         shown = " ".join(f"{character!r} (U+{ord(character):04X})" for character in unknown)
         return f"the token list does not know {shown}; write the text without, or see --normaliser"
-    if not token_list.encode(row[1]):
+    if not token_list.encode(text):
         return "there is no text to speak; give some words, or leave it out"
     return None
 

@@ -40,7 +40,7 @@ class SampledSpeech:
 
 
 @torch.no_grad()
-def sample_semantic(
+def sample_semantic(  # noqa: PLR0913
     t2s: T2SModel,
     text_BL: torch.Tensor,
     text_lengths_B: torch.Tensor,
@@ -50,6 +50,7 @@ def sample_semantic(
     config: T2SSamplingConfig,
     streams: Sequence[np.random.Generator],
     natural: SpeechNorms | None = None,
+    paces: Sequence[float] | None = None,
 ) -> list[SampledSpeech]:
     """Draw semantic tokens for a batch of texts until each has ended or reached its cap; draw bad ones again.
 
@@ -63,6 +64,8 @@ def sample_semantic(
         streams: One for each utterance.
         natural: Norms of natural speech, used where ``config`` gives none. Without an expected length in either, it is
             that by which a model with ``text_positions: aligned`` places the text.
+        paces: How slowly each speaker speaks, by which the expected length is multiplied; 1 if None. Those below 1
+            count as 1: in the pace of a fast speaker more words are lost than that speaker loses.
 
     Raises:
         ConfigError: The model does not know speech without text, which guidance needs, or how long it is to speak,
@@ -71,9 +74,11 @@ def sample_semantic(
     _check_abilities(t2s, config)
     norms = _norms(config, natural or SpeechNorms())
     text = t2s.read_ids(text_BL, text_lengths_B)
-    num_frames_B = t2s.expected_frames(text) / config.speaking_rate
+    paces_B = torch.tensor(paces or [1.0] * len(text_BL), device=text_BL.device).clamp_min(1.0)
+    rates_B = config.speaking_rate / paces_B
+    num_frames_B = t2s.expected_frames(text) / rates_B
     placed_B = num_frames_B if t2s.config.text_positions == "aligned" else torch.zeros_like(num_frames_B)
-    expected_B, caps_B = _expect(text_lengths_B, placed_B, norms, config)
+    expected_B, caps_B = _expect(text_lengths_B, placed_B, rates_B, norms, config)
     texts = [text, *([replace(text, lengths_B=torch.zeros_like(text_lengths_B))] if config.guidance > 0 else [])]
     prompts = [t2s.assemble(each, prefix_BP, prefix_lengths_B, num_frames_B) for each in texts]
     kept: dict[int, SampledSpeech] = {}
@@ -105,11 +110,15 @@ def _check_abilities(t2s: T2SModel, config: T2SSamplingConfig) -> None:
 
 
 def _expect(
-    text_lengths_B: torch.Tensor, placed_B: torch.Tensor, norms: SpeechNorms, config: T2SSamplingConfig
+    text_lengths_B: torch.Tensor,
+    placed_B: torch.Tensor,
+    rates_B: torch.Tensor,
+    norms: SpeechNorms,
+    config: T2SSamplingConfig,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Frames that are expected, by the norms or else as the model has placed the text, 0 if unknown; and the most."""
     by_norms_B = torch.tensor([norms.expected_frames(num_tokens) for num_tokens in text_lengths_B.tolist()])
-    by_norms_B = by_norms_B / config.speaking_rate
+    by_norms_B = by_norms_B / rates_B.cpu()
     expected_B = torch.where(by_norms_B > 0, by_norms_B, placed_B.cpu())
     caps_B = (text_lengths_B * config.max_frames_per_token).long()
     if config.retries > 0:

@@ -116,7 +116,12 @@ class TextToSpeech:
         )
 
     def __call__(
-        self, texts: Sequence[str], prompts: Sequence[str | Path], *, names: Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        prompts: Sequence[str | Path],
+        *,
+        names: Sequence[str] | None = None,
+        prompt_texts: Sequence[str] | None = None,
     ) -> list[SpokenText]:
         """Speak texts.
 
@@ -124,6 +129,8 @@ class TextToSpeech:
             texts: What to say.
             prompts: Audio file of the wanted voice for each text; a file that stands several times is read once.
             names: Of the texts, for messages; what is drawn depends on them, too.
+            prompt_texts: What is said in each prompt, empty where it is not known. A T2S that takes prompts gives a
+                slow speaker as much more time.
 
         Raises:
             DataError: A text is empty or has a character that T2S does not know, or a prompt is not usable.
@@ -135,33 +142,49 @@ class TextToSpeech:
         ids = [self._text_tokenizer.encode(text, utt_id=name) for name, text in zip(names, texts, strict=True)]
         voices = {path: self.synthesizer.encode(path) for path in dict.fromkeys(prompts)}
         chosen = [voices[path] for path in prompts]
-        drawn = self._draw(names, ids, chosen)
+        said = [
+            self._text_tokenizer.encode(text, utt_id=f"the prompt of {name}")
+            for name, text in zip(names, prompt_texts or [""] * len(names), strict=True)
+        ]
+        drawn = self._draw(names, ids, chosen, said)
         semantic = [tokens_T for tokens_T, _ in drawn]
         audio = self.synthesizer.speak(semantic, chosen)
         return [SpokenText(*parts) for parts in zip(audio, semantic, (faults for _, faults in drawn), strict=True)]
 
     def _draw(
-        self, names: Sequence[str], ids: Sequence[Sequence[int]], prompts: Sequence[SpeechTokens]
+        self,
+        names: Sequence[str],
+        ids: Sequence[Sequence[int]],
+        prompts: Sequence[SpeechTokens],
+        said: Sequence[Sequence[int]],
     ) -> list[tuple[np.ndarray, tuple[str, ...]]]:
-        """Semantic tokens of each text, one per frame, and what is bad about them."""
-        examples = [
-            Example(
-                utt_id=name,
-                semantic_T=np.zeros(0, np.int16),
-                text_L=np.asarray(text_L, dtype=np.int32),
-                prompt_P=self._prefix(prompt),
+        """Semantic tokens of each text, one per frame, and what is bad about them; ``said`` is what the prompts say."""
+        examples = []
+        for name, text_L, prompt, prompt_text_L in zip(names, ids, prompts, said, strict=True):
+            tokens_P = self._tokens_of(prompt)
+            prefix_P = self._middle(tokens_P)
+            examples.append(
+                Example(
+                    utt_id=name,
+                    semantic_T=np.zeros(0, np.int16),
+                    text_L=np.asarray(text_L, dtype=np.int32),
+                    prompt_P=prefix_P,
+                    prompt_text_L=np.asarray(prompt_text_L, dtype=np.int32),
+                    prompt_utt_frames=len(tokens_P) if len(prefix_P) else 0,
+                )
             )
-            for name, text_L, prompt in zip(names, ids, prompts, strict=True)
-        ]
         found = {}
         for place, speech in speak_examples(self._t2s, examples, config=self.sampling, natural=self.natural):
             tokens_T = speech.semantic_T.cpu().numpy().astype(np.int16)
             found[place] = self.units.expand(tokens_T) if self.units else tokens_T, speech.faults
         return [found[place] for place in range(len(examples))]
 
-    def _prefix(self, prompt: SpeechTokens) -> np.ndarray:
-        """The middle of the prompt as T2S takes it before the text's own tokens; empty if ``prompt_frames`` is 0."""
-        tokens_P = self.units.encode(prompt.semantic_T)[0] if self.units else prompt.semantic_T
+    def _tokens_of(self, prompt: SpeechTokens) -> np.ndarray:
+        """The prompt's semantic tokens as T2S knows them."""
+        return self.units.encode(prompt.semantic_T)[0] if self.units else prompt.semantic_T
+
+    def _middle(self, tokens_P: np.ndarray) -> np.ndarray:
+        """What T2S is given of a prompt before the text's own tokens; empty if ``prompt_frames`` is 0."""
         length = min(self.sampling.prompt_frames, len(tokens_P))
         start = (len(tokens_P) - length) // 2
         return tokens_P[start : start + length]

@@ -125,6 +125,21 @@ class T2SModel(nn.Module):
         is_text_BL = valid_mask(text.lengths_B, text.frames_BL.shape[1])
         return ((text.frames_BL * is_text_BL).sum(1) + self.extra_frames).clamp_min(1.0)
 
+    def pace_of(self, text_L: np.ndarray, num_frames: int) -> float:
+        """How slowly somebody speaks, by one utterance: its frames over those that its text is expected to last.
+
+        Args:
+            text_L: Text ids of the utterance.
+            num_frames: Its semantic frames.
+
+        Returns:
+            1 where one of both is unknown, that is, empty, or where the model places text by its order.
+        """
+        if not num_frames or not len(text_L) or self.config.text_positions == "order":
+            return 1.0
+        frames_L = self.unit_frames_V.cpu()[torch.from_numpy(text_L.astype(np.int64))]
+        return num_frames / max(float(frames_L.sum() + self.extra_frames), 1.0)
+
     def assemble(
         self,
         text: T2SText,
