@@ -45,6 +45,7 @@ FRAMES_TO_LEARN = 150_000
 Rebuild = Callable[[np.ndarray], np.ndarray]
 
 # Codec settings of each variant; its name begins with what makes the sound.
+OF_RECIPES = {"num_quantizers": 8, "codebook_size": 256}
 CODECS = {
     "mel": {},
     "mel 128 bands": {"num_mels": 128},
@@ -121,7 +122,7 @@ def make(name: str, training: Sequence[np.ndarray], *, steps: int) -> tuple[Rebu
     """What rebuilds an utterance, and its kbit/s."""
     if name in WORLD:
         return lambda samples_N: world(samples_N, frame_ms=WORLD[name]), 0.0
-    settings = replace(CodecConfig(), **CODECS.get(name, {}))
+    settings = replace(CodecConfig(), **OF_RECIPES | CODECS.get(name, {}))
     config = TokenizerConfig(codec=replace(settings, head=HeadConfig(steps=steps)))
     if name == UNQUANTIZED:
         frames = LogMel(spectral_settings(config))
