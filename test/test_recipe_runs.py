@@ -368,6 +368,7 @@ def test_ctrl_c_ends_the_stage_and_says_how_to_go_on(fsdd, side_by_side):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130, told
+    assert "train_asr.py: interrupted" in told
     assert "stage train_asr did not come to its end; run the same again" in told and "Traceback" not in told
     assert (folder / ".started").is_file() and not (folder / ".done").exists()
 

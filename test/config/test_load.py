@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokenchain_toolkit.config.asr import ASRConfig, ASRModelConfig
+from tokenchain_toolkit.config.asr import ASRConfig, ASRDecodingConfig, ASRModelConfig
 from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.config.load import config_dict, load_config, merge_into, save_config
 from tokenchain_toolkit.config.s2a import S2AConfig
@@ -46,6 +46,26 @@ def test_shares_are_shares(schema, name, refused, allowed):
     for share in refused:
         with pytest.raises(ConfigError, match=rf"model\.{name}={share} must be in \[0, 1"):
             load_config(schema, None, [f"model.{name}={share}"])
+
+
+@pytest.mark.parametrize(
+    ("schema", "setting", "said"),
+    [
+        (ASRConfig, "optim.lr=-0.1", "must be positive"),
+        (ASRConfig, "optim.warmup_steps=-5", "must be at least 0"),
+        (ASRConfig, "optim.beta2=1.0", r"must be in \[0, 1\)"),
+        (ASRConfig, "optim.final_lr_ratio=2.0", r"must be in \[0, 1\]"),
+        (ASRConfig, "training.gradient_clip=nan", "must be at least 0"),
+        (ASRConfig, "model.attention_heads=5", "encoder_dim=256 must be a multiple of attention_heads=5"),
+        (T2SConfig, "model.num_heads=5", "must be a multiple of num_heads=5"),
+        (ASRDecodingConfig, "beam_size=0", "must be at least 1"),
+        (ASRDecodingConfig, "ctc_weight=7", r"must be in \[0, 1\]"),
+        (ASRDecodingConfig, "max_length_ratio=-1", "which is no bound"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_when_they_are_read(schema, setting, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config(schema, None, [setting])
 
 
 @pytest.mark.parametrize("name", ["max_epochs=0", "batch_frames=-5", "devices=0", "average_best=-1"])

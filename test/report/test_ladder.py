@@ -19,7 +19,7 @@ UTTERANCES = ("u3", "u7", "u1")
 def figure(value, change):
     ends = {"ci_low": value - 0.05, "ci_high": value + 0.05}
     changed = None if change is None else {"value": change, "ci_low": change - 0.05, "ci_high": change + 0.05}
-    return {"value": value, **ends, "n": 3, "change": changed}
+    return {"value": value, **ends, "n": 30, "change": changed}
 
 
 def figures(place, above):

@@ -167,6 +167,12 @@ def test_the_verdict_follows_the_interval(low, high, verdict):
     assert Comparison(replace(change, metric="wavlm_similarity_change"), None, ROW).verdict == opposite
 
 
+def test_a_change_on_a_few_utterances_is_not_judged():
+    change = replace(ROW, metric="wer_change", value=-0.2, ci_low=-0.3, ci_high=-0.1, baseline="chain_b")
+    assert Comparison(replace(change, n=10), None, ROW).verdict == "better"
+    assert Comparison(replace(change, n=9), None, ROW).verdict == "fewer than 10 utterances, so no verdict"
+
+
 def test_only_error_rates_are_drawn_where_left_is_better():
     change = replace(ROW, metric="wer_change", baseline="chain_b")
     similarity = Comparison(replace(change, metric="wavlm_similarity_change"), None, ROW)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from tokenchain_toolkit.config.training import CommonConfig, check_shares
+from tokenchain_toolkit.config.training import CommonConfig, check_heads, check_shares
+from tokenchain_toolkit.errors import ConfigError
 
 
 @dataclass
@@ -34,6 +35,7 @@ class ASRModelConfig:
         """Check what the types cannot say."""
         check_shares(self, "dropout", "label_smoothing")
         check_shares(self, "ctc_weight", "time_mask_ratio", whole=True)
+        check_heads(self, size="encoder_dim", heads="attention_heads")
 
 
 @dataclass
@@ -57,3 +59,14 @@ class ASRDecodingConfig:
     max_length_ratio: float = 0.0
     min_length_ratio: float = 0.0
     batch_frames: int = 8000
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        for name in ("beam_size", "batch_frames"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+        if not 0 <= self.ctc_weight <= 1:
+            raise ConfigError(f"ctc_weight={self.ctc_weight} must be in [0, 1]")
+        for name in ("max_length_ratio", "min_length_ratio"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0, which is no bound")

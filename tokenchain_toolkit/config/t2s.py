@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tokenchain_toolkit.config.training import CommonConfig, check_shares
+from tokenchain_toolkit.config.training import CommonConfig, check_heads, check_shares
 from tokenchain_toolkit.errors import ConfigError
 
 
@@ -36,6 +36,7 @@ class T2SModelConfig:
             raise ConfigError(f"model.text_positions={self.text_positions}: choose order or aligned")
         check_shares(self, "dropout", "text_dropout", "label_smoothing")
         check_shares(self, "history_dropout", whole=True)
+        check_heads(self, size="hidden_dim", heads="num_heads")
 
 
 @dataclass

@@ -23,6 +23,18 @@ class OptimConfig:
     warmup_steps: int = 15000
     final_lr_ratio: float = 0.02
 
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if not 0 < self.lr < math.inf:
+            raise ConfigError(f"optim.lr={self.lr} must be positive")
+        for name in ("weight_decay", "warmup_steps"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"optim.{name}={getattr(self, name)} must be at least 0")
+        if not 0 <= self.beta2 < 1:
+            raise ConfigError(f"optim.beta2={self.beta2} must be in [0, 1)")
+        if not 0 <= self.final_lr_ratio <= 1:
+            raise ConfigError(f"optim.final_lr_ratio={self.final_lr_ratio} must be in [0, 1]")
+
 
 WHERE_IT_RUNS = ("accelerator", "devices", "num_nodes", "strategy", "num_workers", "device_frames")
 
@@ -63,7 +75,7 @@ class TrainingConfig:
         )
         at_least |= dict.fromkeys(("device_frames", "gradient_clip", "num_workers", "average_best"), 0)
         for name, least in at_least.items():
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:  # nor is what is no number
                 raise ConfigError(f"training.{name}={getattr(self, name)} must be at least {least}")
 
     def num_passes(self, num_devices: int) -> int:
@@ -104,6 +116,22 @@ class CommonConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data: DataConfig = field(default_factory=DataConfig)
+
+
+def check_heads(model: object, *, size: str, heads: str) -> None:
+    """Refuse an attention that cannot be divided into its heads.
+
+    Args:
+        model: Settings under ``model``.
+        size: Name of the size that is divided.
+        heads: Name of the number of heads.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    whole, parts = getattr(model, size), getattr(model, heads)
+    if parts < 1 or whole < 1 or whole % parts:
+        raise ConfigError(f"model.{size}={whole} must be a multiple of {heads}={parts}")
 
 
 def check_shares(model: object, *names: str, whole: bool = False) -> None:

@@ -28,7 +28,9 @@ def read_rows(path: Path) -> list[tuple[int, str, str]]:
         DataError: The file is missing or not UTF-8.
     """
     if not path.is_file():
-        raise DataError(f"{path} is missing; run the data preparation stage (stage 1), which writes it")
+        raise DataError(
+            f"{path} is missing; run the stage that writes it (stage 1, for tables of data), or mend the path"
+        )
     try:
         return rows_of(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:

@@ -8,7 +8,7 @@ from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.ladder_rungs import CODEC, LADDER, NATURAL, S2A, WER
 from tokenchain_toolkit.report.audio import data_uri
 from tokenchain_toolkit.report.facts import described
-from tokenchain_toolkit.report.results import metric_name, verdict_of
+from tokenchain_toolkit.report.results import FEWEST, TOO_FEW, metric_name, verdict_of
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
 
 SHARE = "nearer_to_own"  # ending of a metric that is a share of the utterances
@@ -139,7 +139,10 @@ def _change(metric: str, figure: Mapping[str, Any]) -> Cell:
     change = figure["change"]
     scale, digits = _scale(metric)
     value, low, high = (f"{scale * change[part]:+.{digits}f}" for part in ("value", "ci_low", "ci_high"))
-    return Cell(f"{value} [{low}, {high}]", _verdict(metric, change["ci_low"], change["ci_high"]))
+    verdict = _verdict(metric, change["ci_low"], change["ci_high"])
+    if verdict and figure["n"] < FEWEST:
+        verdict = TOO_FEW
+    return Cell(f"{value} [{low}, {high}]", verdict)
 
 
 def _verdict(metric: str, ci_low: float, ci_high: float) -> str:

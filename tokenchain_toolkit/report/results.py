@@ -12,6 +12,8 @@ ERROR_RATES = ("wer", "cer", "ter")
 HEADLINE_METRICS = ("wer", "t2s_wer", "resynthesis_wer", "s2a_wer", "synthesis_wer", "whisper_wer")
 ABBREVIATIONS = ("t2s", "s2a", "asr", "dnsmos", "utmos", "pesq", "stoi")
 DASH = "–"
+FEWEST = 10  # utterances on which a change is judged; the bootstrap of fewer knows too little of how they scatter
+TOO_FEW = f"fewer than {FEWEST} utterances, so no verdict"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Comparison:
         low, high = self.change.ci_low, self.change.ci_high
         if low is None or high is None:
             return "no interval, so no verdict"
+        if self.change.n < FEWEST:
+            return TOO_FEW
         return verdict_of(low, high) if is_error_rate(self.metric) else verdict_of(-high, -low)
 
 

@@ -65,7 +65,12 @@ def fit(
         announce_idle_gpus(trainer)
         if trainer.world_size > 1 and trainer.is_global_zero:
             LOG.info("%d processes share out every batch", trainer.world_size)
-        trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+        try:
+            trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+        except SystemExit as ended:
+            if isinstance(ended.__context__, KeyboardInterrupt):  # which Lightning makes a silent exit of
+                raise KeyboardInterrupt from ended
+            raise
     if training.average_best == 0:
         return task.state_dict()
     return average_checkpoints([Path(path) for path in best.best_k_models])
