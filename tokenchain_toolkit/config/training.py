@@ -25,8 +25,8 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        if not 0 < self.lr < math.inf:
-            raise ConfigError(f"optim.lr={self.lr} must be positive")
+        if not 0 <= self.lr < math.inf:
+            raise ConfigError(f"optim.lr={self.lr} must be positive, or 0, which learns nothing")
         for name in ("weight_decay", "warmup_steps"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"optim.{name}={getattr(self, name)} must be at least 0")
