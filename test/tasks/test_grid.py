@@ -256,8 +256,8 @@ def test_settings_that_contradict_each_other_are_refused_before_anything_runs(ou
 
 
 def test_what_needs_a_failed_model_is_not_tried(out, caplog):
-    assert run("models.tiny.t2s.overrides=[model.num_heads=3]", "--out", "exp/other", "--only", "enough/baseline") == 1
-    assert "\n  models/tiny/t2s: StrictDataclassClassValidationError" in caplog.text
+    assert run("models.tiny.t2s.overrides=[optim.name=sgd]", "--out", "exp/other", "--only", "enough/baseline") == 1
+    assert "\n  models/tiny/t2s: optim.name=sgd: choose one of" in caplog.text
     assert "\n  enough/baseline/seed0: it needs models/tiny/t2s, which failed" in caplog.text
     assert (out.parent / "other" / "models" / "tiny" / "asr" / ".done").is_file()
     assert not (out.parent / "other" / "enough").exists() and not (out.parent / "other" / "report.html").exists()
