@@ -42,12 +42,13 @@ def test_a_table_of_texts_becomes_a_data_directory_once(parts, tmp_path, caplog)
     prompts = {"one": parts.wavs["a-0"], "two": parts.wavs["b-1"], "three": parts.wavs["b-1"]}
     write_table(tmp_path / "texts", texts)
     write_table(tmp_path / "prompts", prompts)
-    write_table(tmp_path / "said", {"three": "abc", "other": "e"})
+    write_table(tmp_path / "said", {"one": "e", "three": "abc", "other": "e"})
     named = {name: tmp_path / name for name in ("texts", "prompts")} | {"prompt_texts": tmp_path / "said"}
     named |= {"norms_data": parts.data, "norms_dump": parts.dump}
-    assert speak_with(parts, tmp_path / "out", "t2s.retries=1", **named) == 0
+    more = ("t2s.retries=1", "t2s.prompt_frames=5")
+    assert speak_with(parts, tmp_path / "out", *more, **named) == 0
     settings = json.loads((tmp_path / "out" / ".done").read_text())["config"]
-    assert settings["prompt_texts"] == {parts.wavs["b-1"]: "abc"}
+    assert settings["prompt_texts"] == {parts.wavs["a-0"]: "e", parts.wavs["b-1"]: "abc"}
     made = read_data_dir(tmp_path / "out")
     assert made.texts == texts and made.speakers == {"one": "a-0", "two": "b-1", "three": "b-1"}
     assert read_table(tmp_path / "out" / "prompts") == prompts
@@ -55,11 +56,11 @@ def test_a_table_of_texts_becomes_a_data_directory_once(parts, tmp_path, caplog)
     bad = [line.split("\t") for line in (tmp_path / "out" / "bad.tsv").read_text().splitlines()]
     assert {utt_id for utt_id, _ in bad} <= set(texts) and "badly drawn" in caplog.text
     caplog.clear()
-    assert speak_with(parts, tmp_path / "out", "t2s.retries=1", **named) == 0 and "is up to date" in caplog.text
+    assert speak_with(parts, tmp_path / "out", *more, **named) == 0 and "is up to date" in caplog.text
     write_table(tmp_path / "texts", {"one": "abc"})
-    assert speak_with(parts, tmp_path / "out", "t2s.retries=1", **named) == 1
+    assert speak_with(parts, tmp_path / "out", *more, **named) == 1
     assert "holds what was made of other rows" in caplog.text and read_data_dir(tmp_path / "out") == made
-    assert speak_with(parts, tmp_path / "out", "--overwrite", "t2s.retries=1", **named) == 0
+    assert speak_with(parts, tmp_path / "out", "--overwrite", *more, **named) == 0
     assert set(read_table(tmp_path / "out" / "wav.scp")) == {"one"}
 
 
@@ -70,13 +71,28 @@ def test_texts_on_the_command_line_are_numbered_and_normalised(parts, tmp_path):
     assert NORMALISERS.keys() == set(speak.NORMALISERS)
 
 
+def test_what_prompts_say_is_said_for_each_of_them(parts, tmp_path, caplog):
+    write_table(tmp_path / "texts", {"one": "abc"})
+    write_table(tmp_path / "prompts", {"one": parts.wavs["a-0"]})
+    named = {"texts": tmp_path / "texts", "prompts": tmp_path / "prompts"}
+    assert speak_with(parts, tmp_path / "out", "--prompt_text", "abc", "t2s.prompt_frames=5", **named) == 1
+    assert "--prompt_text is of one --prompt" in caplog.text
+    write_table(tmp_path / "said", {"two": "abc"})
+    assert speak_with(parts, tmp_path / "out", "t2s.prompt_frames=5", prompt_texts=tmp_path / "said", **named) == 1
+    assert "said has none of the utterances" in caplog.text and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--text", "abc", "temperature=0"], "begin with the part that is meant"),
         (["--text", "abc", "t2s.temprature=0"], "temprature"),
         (["--text", "xyz"], "text001: the token list does not know"),
-        (["--text", "abc", "--prompt_text", "xyz"], "a-0.wav, by the text given for it: the token list does not know"),
+        (
+            ["--text", "abc", "--prompt_text", "xyz", "t2s.prompt_frames=5"],
+            "a-0.wav, by the text given for it: the token list does not know",
+        ),
+        (["--text", "abc", "--prompt_text", "abc"], "T2S hears no prompt"),
         (["--text", "abc", "--norms_dump", "dump"], "--norms_dump and --norms_data belong together"),
     ],
 )

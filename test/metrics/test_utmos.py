@@ -110,6 +110,13 @@ def test_measure_speech_takes_it_where_its_weights_are(tmp_path, reference, spee
     assert "1 of 3 utterances could not be judged, first s-2" in caplog.text
 
 
+def test_measuring_nothing_is_refused(tmp_path, speech, caplog):
+    data, _ = speech
+    words = ["--wavs", str(data), "--reference", str(data), "--experiment", "noise", "--out", str(tmp_path / "out")]
+    assert measure_speech.main([*words, "--measures"]) == 1
+    assert "nothing is to be measured" in caplog.text and not (tmp_path / "out" / "score.json").exists()
+
+
 @pytest.mark.parametrize("fault", ["missing", "nonsense", "lacking", "surplus"])
 def test_other_files_are_refused(tmp_path, reference, fault):
     path = tmp_path / "utmos.pt"

@@ -1,7 +1,7 @@
 """Speak texts in the voice of a prompt: T2S draws semantic tokens, S2A and the codec make them sound."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tokenchain_toolkit.bin._cli import (
@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
     normalise = get_normaliser(arguments.normaliser)
     texts = {utt_id: normalise(text) for utt_id, text in given.items()}
     prompts = read_table(arguments.prompts) if arguments.prompts else dict.fromkeys(texts, str(arguments.prompt))
-    said = read_table(arguments.prompt_texts) if arguments.prompt_texts else dict.fromkeys(texts, arguments.prompt_text)
-    prompt_texts = {prompts[utt_id]: normalise(text) for utt_id, text in said.items() if text and utt_id in prompts}
+    said = _what_prompts_say(arguments, texts, prompt_frames=sampling.prompt_frames)
+    prompt_texts = {prompts[utt_id]: normalise(text) for utt_id, text in said.items() if utt_id in prompts}
     names = ("tokenizer", "s2a", "t2s", "units", "norms_dump", "norms_data")
     inputs = [*decoding_inputs(arguments.tokenizer), *norms_inputs(arguments)]
     inputs += [folder / "model.safetensors" for folder in (arguments.s2a, arguments.t2s)]
@@ -95,6 +95,32 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _numbered(texts: list[str]) -> dict[str, str]:
     return {f"text{number:03d}": text for number, text in enumerate(texts, start=1)}
+
+
+def _what_prompts_say(arguments: argparse.Namespace, texts: Mapping[str, str], *, prompt_frames: int) -> dict[str, str]:
+    """utt_id -> what is said in its prompt, where that is given.
+
+    Raises:
+        ConfigError: T2S is given no prompt, one text is given for several prompts, or the table is of other utterances.
+    """
+    from tokenchain_toolkit.data.kaldi import read_table
+    from tokenchain_toolkit.errors import ConfigError
+
+    if arguments.prompt_text is None and arguments.prompt_texts is None:
+        return {}
+    if prompt_frames == 0:
+        raise ConfigError(
+            "T2S hears no prompt (t2s.prompt_frames=0), so what is said in it is of no use; leave --prompt_text(s) "
+            "out, or take a T2S that was trained with prompts and set t2s.prompt_frames"
+        )
+    if arguments.prompt_text is not None:
+        if arguments.prompts:
+            raise ConfigError("--prompt_text is of one --prompt; give --prompt_texts with --prompts")
+        return dict.fromkeys(texts, arguments.prompt_text)
+    said = read_table(arguments.prompt_texts)
+    if not said.keys() & texts.keys():
+        raise ConfigError(f"{arguments.prompt_texts} has none of the utterances that are to be spoken")
+    return said
 
 
 def _part(overrides: list[str], name: str) -> list[str]:

@@ -124,9 +124,11 @@ def require_packages(request: MeasureRequest) -> None:
     """Refuse unknown measures, and those whose packages are missing, all of them named in one error.
 
     Raises:
-        ConfigError: A measure is unknown.
+        ConfigError: A measure is unknown, or there is none.
         MissingDependencyError: Packages are missing.
     """
+    if not request.measures and not request.utmos:
+        raise ConfigError("nothing is to be measured; name some --measures, or the weights of --utmos")
     unknown = sorted(set(request.measures) - set(MEASURES))
     if unknown:
         raise ConfigError(f"--measures {' '.join(unknown)}: unknown; choose among {', '.join(MEASURES)}")
