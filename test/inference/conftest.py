@@ -71,7 +71,7 @@ def parts(tmp_path_factory, recipe):
         ("t2s_of_units", "t2s", Units(root / "units").manifest),
         ("s2a", "s2a", frames),
     ):
-        sizes = SIZES | ({"conv_kernel": 3} if kind == "s2a" else {})
+        sizes = SIZES | ({"conv_kernel": 3} if kind == "s2a" else {"text_positions": "aligned"})
         module = build_model(kind, sizes, manifest=manifest, vocab_size=vocab_size)
         with torch.no_grad():  # lively: tokens vary
             for parameter in module.parameters():

@@ -82,6 +82,16 @@ def test_what_prompts_say_is_said_for_each_of_them(parts, tmp_path, caplog):
     assert "said has none of the utterances" in caplog.text and not (tmp_path / "out").exists()
 
 
+def test_what_a_prompt_says_is_of_no_use_to_a_model_that_knows_no_pace(parts, tmp_path, caplog):
+    shutil.copytree(parts.t2s, tmp_path / "t2s")
+    facts = json.loads((tmp_path / "t2s" / "model.json").read_text())
+    facts["model"]["text_positions"] = "order"
+    (tmp_path / "t2s" / "model.json").write_text(json.dumps(facts))
+    arguments = ["--text", "abc", "--prompt_text", "abc", "t2s.prompt_frames=5"]
+    assert speak_with(parts, tmp_path / "out", *arguments, prompt=parts.wavs["a-0"], t2s=tmp_path / "t2s") == 1
+    assert "text_positions=order and knows no pace" in caplog.text and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -120,7 +130,7 @@ def test_all_that_cannot_be_spoken_is_named_before_any_work(parts, tmp_path, cap
     assert "x: the token list does not know 'x' (U+0078) 'y' (U+0079)" in caplog.text
     for utt_id, path, said in (
         *(("f", broken, "is not readable as audio"), ("h", short, "lasts 19.9 ms, less than one frame of 20 ms")),
-        *(("s", silent, "holds no samples"), ("y", tmp_path / "none.wav", "is no file")),
+        *(("s", silent, "holds no samples"), ("y", tmp_path / "none.wav", "is no file; mend the path\n")),
     ):
         assert f"{utt_id}: {path} {said}" in caplog.text
     assert "good:" not in caplog.text

@@ -55,7 +55,7 @@ def test_what_a_prompt_says_tells_how_slowly_its_speaker_speaks(speech, voices, 
 def test_what_does_not_end_is_said_to_be_bad(parts, voices):
     sampling = T2SSamplingConfig(temperature=0.0, max_frames_per_token=0.5)
     short = TextToSpeech.load(t2s=parts.t2s, s2a=parts.s2a, tokenizer=parts.tokenizer, sampling=sampling)
-    assert [spoken.faults for spoken in short(TEXTS, voices)] == [("unended",)] * 3
+    assert all("unended" in spoken.faults for spoken in short(TEXTS, voices))
 
 
 def test_a_converted_voice_keeps_the_tokens_of_the_source_and_the_codes_of_the_prompt(parts):

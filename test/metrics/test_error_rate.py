@@ -55,6 +55,16 @@ def test_the_interval_holds_the_value_and_shrinks_with_more_utterances():
     assert many.ci_high - many.ci_low < (few.ci_high - few.ci_low) / 3
 
 
+@pytest.mark.parametrize(("num_utts", "most"), [(10, 0.278), (500, 0.0076)])
+def test_a_rate_of_zero_does_not_claim_that_there_is_never_an_error(num_utts, most):
+    texts = {f"u{number:04d}": "a b c" for number in range(num_utts)}
+    rate, measured = word_error_rate(texts, texts), Measurement("wer", {"model": "any"})
+    for utt_id in texts:
+        measured.add(utt_id, 0, 3)
+    assert (rate.value, rate.ci_low) == (0, 0) and rate.ci_high == pytest.approx(most, abs=1e-3)
+    assert measured.interval().ci_high == rate.ci_high
+
+
 def test_the_interval_follows_the_seed_and_not_the_order_of_the_table():
     references = {f"u{number}": "a b c" for number in range(30)}
     hypotheses = {utt_id: "a b" if number % 4 else "x" for number, utt_id in enumerate(references)}

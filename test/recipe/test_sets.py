@@ -35,6 +35,7 @@ def test_good_sets(new_recipe):
             "bad 2",
             ("data/valid/text: digits that no training text has: '2'", "line 1", "as words"),
         ),
+        ("test/text", "cab", "CABÉ", ("data/test/text: characters that no training text has: 'É' (the first in",)),
         (
             "test/text",
             "cab",
@@ -48,7 +49,7 @@ def test_faults_are_named_with_their_place_and_remedy(new_recipe, edit, name, ol
     problems, _ = findings(new_recipe)
     assert problems
     for part in parts:
-        assert part in problems[0]
+        assert part in "\n".join(problems)
 
 
 def test_what_is_not_said_as_it_stands_is_a_warning(new_recipe, edit):
@@ -80,6 +81,17 @@ def test_an_utterance_in_training_and_test(new_recipe):
     assert "data/test (test) and data/train (training) share 2 utterances: ann-train-0, ann-train-1" in problems[0]
     assert "local/data.sh" in problems[0] and len(problems) == 1
     assert "data/test has 1 speaker of data/train: ann; fine if this is meant" in warnings[0]
+
+
+def test_texts_of_a_test_that_stand_in_training_too(new_recipe, edit):
+    texts = new_recipe / "data" / "test" / "text"
+    texts.write_text("".join(f"cy-test-{number} {'b' * (number + 1)}\n" for number in range(20)))
+    edit(texts, "cy-test-3 bbbb\n", "cy-test-3 a bad cab\n")
+    assert findings(new_recipe) == ([], []), "one of 20 may well be"
+    edit(texts, "cy-test-7 bbbbbbbb\n", "cy-test-7 a bad cab\n")
+    problems, (warning,) = findings(new_recipe)
+    assert not problems
+    assert "data/test: 2 of 20 texts stand word for word in data/train, too: cy-test-3, cy-test-7; fine if" in warning
 
 
 def test_an_utterance_in_validation_and_test_is_allowed_and_said(new_recipe):

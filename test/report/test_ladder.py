@@ -7,7 +7,7 @@ import pytest
 from tokenchain_toolkit.bin import report, score
 from tokenchain_toolkit.data.kaldi import read_table, write_table
 from tokenchain_toolkit.files import write_json
-from tokenchain_toolkit.report.ladder import read_ladders
+from tokenchain_toolkit.report.ladder import Cell, read_ladders
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
 from tokenchain_toolkit.report.t2s_faults import read_faults
 
@@ -94,7 +94,7 @@ def test_every_rung_and_what_it_costs_stand_in_the_tables(with_ladder):
     assert "- WER: model of wer (weights sha256 01234567…)." in markdown
     assert "- T2S-WER: exp/asr (normaliser none, sample rate 16000, weights sha256 89abcdef…)" in markdown
     assert "- Resemblyzer-WER: whisper (normaliser words, sample rate 16000)" in markdown
-    assert "- DNSMOS: without 1 utterances" in markdown and "the first is u3 (codec: it is silent)." in markdown
+    assert "- DNSMOS: without 1 utterance," in markdown and "the first is u3 (codec: it is silent)." in markdown
     assert "| read | chain_st_argmax | 12 | 25.0 [0.0, 50.0] |" in markdown and "| 5 | 7 | 2 |" in markdown
 
 
@@ -136,3 +136,11 @@ def test_a_recipe_without_ladder_and_audit_has_neither_section(recipe):
     assert read_faults(recipe / "exp") == []
     assert 'id="ladder"' not in (recipe / "report.html").read_text()
     assert "Error ladder" not in (recipe / "RESULTS.md").read_text()
+
+
+def test_a_ladder_of_a_few_utterances_has_figures_alone(with_ladder):
+    path = with_ladder / "exp/ladder_read/ladder.json"
+    path.write_text(path.read_text().replace('"n": 30', '"n": 9'))
+    (shown,) = read_ladders(inputs(with_ladder), ReportConfig())
+    assert [line.cells[0].text for line in shown.figures] == ["0.0", "10.0", "20.0", "30.0"]
+    assert shown.costs[0].cells[0] == Cell("+10.0", "fewer than 10 utterances, so no verdict")

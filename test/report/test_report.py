@@ -21,6 +21,7 @@ from tokenchain_toolkit.report.results import (
     clearly_lowest,
     collect_rows,
     comparisons,
+    format_change,
     format_rate,
     headlines,
     metric_name,
@@ -94,6 +95,7 @@ def test_what_was_made_from_something_that_has_changed_is_called_stale(recipe):
     page = build(recipe)
     assert "<code>exp/late</code> was made from data/read/text" in page
     assert "- `exp/late` was made from data/read/text, changed since" in (recipe / "RESULTS.md").read_text()
+    assert "<code>exp/chain_st_argmax/decode_read/score.json</code> was made from data/read/text" in page
 
 
 @pytest.mark.parametrize("name", ["RESULTS.md", "report.html"])
@@ -170,7 +172,10 @@ def test_the_verdict_follows_the_interval(low, high, verdict):
 def test_a_change_on_a_few_utterances_is_not_judged():
     change = replace(ROW, metric="wer_change", value=-0.2, ci_low=-0.3, ci_high=-0.1, baseline="chain_b")
     assert Comparison(replace(change, n=10), None, ROW).verdict == "better"
-    assert Comparison(replace(change, n=9), None, ROW).verdict == "fewer than 10 utterances, so no verdict"
+    few = replace(change, n=9)
+    assert Comparison(few, None, ROW).verdict == "fewer than 10 utterances, so no verdict"
+    assert (format_change(change), format_change(few)) == ("-20.0 % [-30.0, -10.0]", "-20.0 %")
+    assert "[" in format_rate(ROW) and "[" not in format_rate(replace(ROW, n=9))
 
 
 def test_only_error_rates_are_drawn_where_left_is_better():
@@ -286,10 +291,10 @@ def test_skipped_utterances_are_counted_by_reason(recipe):
 
 def test_the_speed_of_synthesis_is_shown_against_real_time(recipe):
     speed = {"num_utts": 3, "speech_seconds": 90.0, "seconds": 4.0, "num_threads": 1}
-    write_json(recipe / "exp/t2s/synth_read/speed.json", {**speed, "network_passes": 23})
+    write_json(recipe / "exp/t2s/synth_read/speed.json", {**speed, "network_passes": 23, "guided": True})
     write_json(recipe / "exp/codec/synth_read/speed.json", {**speed, "network_passes": None})
     page = build(recipe)
     results = (recipe / "RESULTS.md").read_text()
-    assert "| exp/t2s/synth_read | 3 | 1 min 30 s | 22.5 | 1 | 23 |" in results
+    assert "| exp/t2s/synth_read | 3 | 1 min 30 s | 22.5 | 1 | 23 of twice the batch |" in results
     assert "| exp/codec/synth_read | 3 | 1 min 30 s | 22.5 | 1 | – |" in results
     assert page.count(">22.5<") == 2

@@ -43,9 +43,9 @@ def studied(**changes):
 def fill(tmp_path):
     """A function that fills a table of the given rows from the recipes below ``egs2``."""
 
-    def build(*rows):
+    def build(*rows, sizes=None):
         commands, tables = {"run": "./run.sh", "study": "./study.sh"}, [{"title": "T", "rows": [*rows]}]
-        definition = {"commands": commands, "tables": tables}
+        definition = {"commands": commands, "tables": tables, "sizes": sizes or {}}
         write_text(tmp_path / "tables.yaml", yaml.safe_dump(definition))
         made = build_tables(tmp_path / "egs2", tmp_path, command="make", definition=tmp_path / "tables.yaml")
         return made[0].rows
@@ -115,6 +115,38 @@ def test_the_mark_says_on_which_side_of_zero_the_interval_lies(fill, write_resul
     (row,) = fill({**scored(set="test", metric="wer"), "sign": sign})
     assert row.mark == mark and (row.before, row.after) == ("20.0 [10.0, 30.0]", "18.0 [10.0, 30.0]")
     assert row.cell.basis == "3 epochs, 50 utterances" and not row.missing
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "size"),
+    [
+        (-0.3, -0.05, ""),
+        (-0.04, -0.01, "smaller"),
+        (-0.3, -0.14, "larger"),
+        (-0.04, 0.01, ""),
+        (0.01, 0.04, ""),
+    ],
+)
+def test_a_change_whose_interval_leaves_out_the_claimed_size_says_so(fill, write_results, tmp_path, low, high, size):
+    write_results((low, low, high))
+    (row,) = fill(scored(set="test", metric="wer"), sizes={"5–13 % lower": [0.05, 0.13]})
+    assert row.size == size
+    page = (tmp_path / "TABLES.md").read_text().rpartition("| what")[2]
+    assert (f"✓, {size} than claimed |" in page) == bool(size)
+    assert read_json(tmp_path / "tables.json")[0]["rows"][0]["size"] == (size or None)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"5-13 % lower": [0.05, 0.13]}, "'5-13 % lower' is no row's claim"),
+        ({"5–13 % lower": [0.13, 0.05]}, "the least and the most"),
+        ({"5–13 % lower": [0.05]}, "the least and the most"),
+    ],
+)
+def test_a_size_that_is_of_no_claim_or_no_range_is_refused(fill, sizes, message):
+    with pytest.raises(ConfigError, match=message):
+        fill(scored(set="test", metric="wer"), sizes=sizes)
 
 
 @pytest.mark.parametrize("sign", [sign for sign in SIGNS if SIGNS[sign]])

@@ -237,4 +237,4 @@ def test_s2a_trains_on_and_speaks_through_a_pretrained_codec(saved, wavs, tmp_pa
     lasts = sum(soundfile.info(path).duration for path in read_data_dir(tmp_path / "spoken").wavs.values())
     assert speed["num_utts"] == len(wavs) and speed["speech_seconds"] == pytest.approx(lasts) and speed["seconds"] > 0
     predicted = 3 if semantic_kind == "mfcc" else 2  # the semantic codebook is given
-    assert speed["network_passes"] == 16 + predicted - 1
+    assert speed["network_passes"] == 16 + predicted - 1 and speed["guided"]

@@ -101,10 +101,14 @@ def _what_prompts_say(arguments: argparse.Namespace, texts: Mapping[str, str], *
     """utt_id -> what is said in its prompt, where that is given.
 
     Raises:
-        ConfigError: T2S is given no prompt, one text is given for several prompts, or the table is of other utterances.
+        ConfigError: T2S is given no prompt, or knows no pace; one text is given for several prompts, or the table is of
+            other utterances.
     """
+    from tokenchain_toolkit.config.load import merge_into
+    from tokenchain_toolkit.config.t2s import T2SModelConfig
     from tokenchain_toolkit.data.kaldi import read_table
     from tokenchain_toolkit.errors import ConfigError
+    from tokenchain_toolkit.inference.model_folder import load_model
 
     if arguments.prompt_text is None and arguments.prompt_texts is None:
         return {}
@@ -112,6 +116,12 @@ def _what_prompts_say(arguments: argparse.Namespace, texts: Mapping[str, str], *
         raise ConfigError(
             "T2S hears no prompt (t2s.prompt_frames=0), so what is said in it is of no use; leave --prompt_text(s) "
             "out, or take a T2S that was trained with prompts and set t2s.prompt_frames"
+        )
+    model = merge_into(T2SModelConfig, load_model(arguments.t2s, kind="t2s").model_config)
+    if model.text_positions == "order":
+        raise ConfigError(
+            f"{arguments.t2s} was trained with text_positions=order and knows no pace, so what is said in a prompt is "
+            "of no use; leave --prompt_text(s) out"
         )
     if arguments.prompt_text is not None:
         if arguments.prompts:

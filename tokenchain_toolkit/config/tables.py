@@ -85,9 +85,16 @@ class TableSettings:
 
 @dataclass
 class TablesConfig:
-    """All tables, and the commands that fill them, by name; each runs in a recipe's ``tokenchain1``."""
+    """All tables, and what their rows name.
+
+    Attributes:
+        commands: Name -> command that fills a row, run in a recipe's ``tokenchain1``.
+        sizes: Claim -> the least and the most that it says, as a fraction or in epochs, above 0; of claims with a size.
+        tables: In the order of the page.
+    """
 
     commands: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, list[float]] = field(default_factory=dict)
     tables: list[TableSettings] = field(default_factory=list)
 
 
@@ -95,8 +102,15 @@ def check_tables(config: TablesConfig) -> None:
     """Refuse what the types cannot say.
 
     Raises:
-        ConfigError: A row has no source or two, an unknown sign, or an unknown command.
+        ConfigError: A row has no source or two, an unknown sign, or an unknown command; a size is of no row's claim or
+            not two ascending numbers above 0.
     """
+    claims = {row.claim for table in config.tables for row in table.rows}
+    for claim, size in config.sizes.items():
+        if claim not in claims:
+            raise ConfigError(f"sizes: {claim!r} is no row's claim; spell it as the row does, or remove it")
+        if len(size) != 2 or not 0 < size[0] <= size[1]:
+            raise ConfigError(f"sizes: {claim!r} has {size}; give the least and the most that it says, above 0")
     for row in (row for table in config.tables for row in table.rows):
         where = f"row {row.what!r} of {row.recipe}"
         if (row.scored is None) == (row.studied is None):

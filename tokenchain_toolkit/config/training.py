@@ -6,6 +6,9 @@ from typing import Any
 
 from tokenchain_toolkit.errors import ConfigError
 
+OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("warmup_inverse_sqrt", "warmup_cosine")
+
 
 @dataclass
 class OptimConfig:
@@ -25,6 +28,9 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
+        for name, choices in (("name", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"optim.{name}={getattr(self, name)}: choose one of {', '.join(choices)}")
         if not 0 <= self.lr < math.inf:
             raise ConfigError(f"optim.lr={self.lr} must be positive, or 0, which learns nothing")
         for name in ("weight_decay", "warmup_steps"):

@@ -129,7 +129,7 @@ def _audio_faults(paths: Iterable[str], tokenizer: Path) -> dict[str, str]:
         audio = scan_audio(path, rules=rules)
         if audio.problems:
             what, remedy = audio.problems[0]
-            faults[path] = f"{path} {what}; {remedy}"
+            faults[path] = f"{path} {what}; {remedy.partition(', or remove')[0]}"  # there are no tables here
         elif round(audio.seconds * sample_rate) < hop_length:
             lasts, frame = 1000 * audio.seconds, 1000 * hop_length / sample_rate
             faults[path] = f"{path} lasts {lasts:.1f} ms, less than one frame of {frame:g} ms; take a longer recording"

@@ -87,7 +87,8 @@ def synthesize_dump(  # noqa: PLR0913
         write_table(out / PROMPTS, join_tables(out, [shard.outputs[2] for shard in shards]))
         quantizers = read_manifest(s2a / "manifest.json")["acoustic"]["num_quantizers"]
         passes = num_passes(config, num_quantizers=quantizers)
-    _write_speed(out, [read_json(out / shard.outputs[1]) for shard in shards], passes=passes)
+    speeds = [read_json(out / shard.outputs[1]) for shard in shards]
+    _write_speed(out, speeds, passes=passes, guided=passes is not None and config.guidance > 0)
 
 
 def _write_data_dir(out: Path, wavs: dict[str, str], data: DataDir) -> None:
@@ -96,10 +97,11 @@ def _write_data_dir(out: Path, wavs: dict[str, str], data: DataDir) -> None:
     write_data_dir(out, wavs=wavs, texts=texts, speakers=speakers)
 
 
-def _write_speed(out: Path, shards: list[dict[str, Any]], *, passes: int | None) -> None:
-    """The shards' times added up, with the passes of the network for a batch, None without S2A."""
+def _write_speed(out: Path, shards: list[dict[str, Any]], *, passes: int | None, guided: bool) -> None:
+    """The shards' times added up, with the passes of the network for a batch, None without S2A, and their guidance."""
     speed = {name: sum(shard[name] for shard in shards) for name in ("num_utts", "speech_seconds", "seconds")}
     speed |= {"num_threads": max((shard["num_threads"] for shard in shards), default=0), "network_passes": passes}
+    speed["guided"] = guided
     write_json(out / SPEED, speed)
     LOG.info(
         "%s: %.0f s of speech in %.0f s of a job with %d threads%s",

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tokenchain_toolkit.errors import DataError
-
-INTERVAL_PERCENTILES = (2.5, 97.5)
+from tokenchain_toolkit.metrics.seed_bootstrap import INTERVAL_PERCENTILES, without_errors
 
 
 class UtteranceCounts(NamedTuple):
@@ -27,7 +26,10 @@ class UtteranceCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """An error rate over a set; ``value`` and its 95 % interval are fractions, not percent."""
+    """An error rate over a set; ``value`` and its 95 % interval are fractions, not percent.
+
+    The interval is a bootstrap over utterances; of a rate of 0, Wilson's, as `without_errors` has it.
+    """
 
     value: float
     ci_low: float
@@ -139,8 +141,11 @@ def _error_rate(
     }
     errors_U1 = np.array([[counts.errors] for counts in per_utterance.values()])
     units_U = np.array([counts.num_reference_units for counts in per_utterance.values()])
-    rates_B1 = _resampled_rates(errors_U1, units_U, num_bootstrap, seed)
-    low, high = np.percentile(rates_B1, INTERVAL_PERCENTILES, method="nearest")
+    if errors_U1.any():
+        rates_B1 = _resampled_rates(errors_U1, units_U, num_bootstrap, seed)
+        low, high = np.percentile(rates_B1, INTERVAL_PERCENTILES, method="nearest")
+    else:
+        low, high = 0.0, without_errors(len(utt_ids)).ci_high
     return ErrorRate(
         value=float(errors_U1.sum() / units_U.sum()),
         ci_low=float(low),

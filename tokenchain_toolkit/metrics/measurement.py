@@ -15,6 +15,7 @@ from tokenchain_toolkit.metrics.seed_bootstrap import (
     interval_of,
     relative_change,
     share_interval,
+    without_errors,
 )
 
 
@@ -53,6 +54,8 @@ class Measurement:
         """The mean with its 95 % interval over the utterances, of which there is one at least."""
         if {*self.weights.values()} == {1.0} and {*self.totals.values()} <= {0.0, 1.0}:
             return share_interval(int(sum(self.totals.values())), self.num_utts)
+        if not any(self.totals.values()):
+            return without_errors(self.num_utts)
         return interval_of(self._means())
 
     def change_from(self, other: "Measurement") -> Interval:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenchain_toolkit.data.kaldi import PUBLISHED, read_table
-from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.files import read_json
+from tokenchain_toolkit.data.stamp import input_digest
+from tokenchain_toolkit.errors import DataError, counted
+from tokenchain_toolkit.files import read_json, write_json
 from tokenchain_toolkit.metrics.alignment import worst_utterances, write_alignments
 from tokenchain_toolkit.metrics.error_rate import (
     ErrorRate,
@@ -18,6 +19,7 @@ from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, holds
 from tokenchain_toolkit.metrics.token_recogniser import RECOGNISER
 
 logger = logging.getLogger(__name__)
+SCORED_FROM = "scored_from.json"  # beside score.json: the tables that were scored, as they were
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class ScoreRequest:
 
 
 def score(request: ScoreRequest) -> list[ScoreRow]:
-    """Score, write ``score.json`` and the alignments of the worst utterances, and return the rows.
+    """Score, write ``score.json``, what it is of and the alignments of the worst utterances, and return the rows.
 
     Raises:
         DataError: A table is missing, the tables do not hold the same utterances, or ``output`` is there and holds
@@ -74,17 +76,18 @@ def score(request: ScoreRequest) -> list[ScoreRow]:
     recogniser = request.hypothesis.parent / RECOGNISER
     if recogniser.is_file():
         rows = [replace(row, recogniser=read_json(recogniser)) for row in rows]
+    tables = [request.reference, request.hypothesis, *request.baselines, *([published] if published.is_file() else [])]
+    write_json(request.output.with_name(SCORED_FROM), {"inputs": {str(path): input_digest(path) for path in tables}})
     write_score_rows(request.output, rows)
     return rows
 
 
 def describe(row: ScoreRow) -> str:
     """One row in one line: set, metric, experiment, value in percent with its interval."""
-    interval = (
-        "" if row.ci_low is None or row.ci_high is None else f" [{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]"
-    )
+    interval = "" if row.interval is None else f" [{100 * row.interval[0]:.1f}, {100 * row.interval[1]:.1f}]"
     against = f" against {row.baseline}" if row.baseline else ""
-    return f"{row.set} {row.metric} {row.experiment}{against}: {100 * row.value:.1f} %{interval}, {row.n} utterances"
+    figure = f"{100 * row.value:.1f} %{interval}, {counted(row.n, 'utterance')}"
+    return f"{row.set} {row.metric} {row.experiment}{against}: {figure}"
 
 
 def _row(request: ScoreRequest, metric: str, result: ErrorRate) -> ScoreRow:

@@ -10,6 +10,7 @@ from tokenchain_toolkit.files import read_json, write_json
 
 CHANGE_SUFFIX = "_change"
 OPTIONAL = {"baseline", "recogniser"}
+FEWEST = 10  # utterances that an interval is shown of; a bootstrap of fewer knows too little of how they scatter
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,13 @@ class ScoreRow:
     commit: str
     baseline: str | None = None
     recogniser: dict[str, Any] | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval; None where there is none, or where it is of fewer than `FEWEST` utterances."""
+        if self.ci_low is None or self.ci_high is None or self.n < FEWEST:
+            return None
+        return self.ci_low, self.ci_high
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:

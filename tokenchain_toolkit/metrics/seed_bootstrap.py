@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenchain_toolkit.metrics.error_rate import INTERVAL_PERCENTILES
+INTERVAL_PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,14 @@ def share_interval(count: int, total: int) -> Interval:
 
     interval = binomtest(count, total).proportion_ci(method="wilson")
     return Interval(count / total, float(interval.low), float(interval.high))
+
+
+def without_errors(num_utts: int) -> Interval:
+    """An error rate of 0 with its 95 % interval, which a bootstrap would not have.
+
+    It is that of the share of utterances with an error (`share_interval`), each of them taken to be wrong throughout.
+    """
+    return share_interval(0, num_utts)
 
 
 def interval_of(values_B: np.ndarray) -> Interval:

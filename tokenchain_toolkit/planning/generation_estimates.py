@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tokenchain_toolkit.errors import counted
 from tokenchain_toolkit.planning.amount import Amounts
 from tokenchain_toolkit.planning.decode_probe import DecodingMeasure
 from tokenchain_toolkit.planning.estimates import StageEstimate, dump_bytes
@@ -85,7 +86,7 @@ def _basis(names: set[str], measures: GenerationMeasures) -> str:
     for name, what in (("asr", "beam search"), ("t2s", "T2S"), ("s2a", "S2A")):
         if name in names:
             found = measures.decodings[name]
-            utterances = "1 utterance" if found.num_utts == 1 else f"{found.num_utts} utterances"
+            utterances = counted(found.num_utts, "utterance")
             told.append(f"{what} {1e3 * found.seconds_per_frame:.2g} ms a frame with {utterances} at once")
     if "vocoding" in names and measures.vocoding is not None:
         told.append(f"codec {about(measures.vocoding.speed, 'seconds of audio a second')}")

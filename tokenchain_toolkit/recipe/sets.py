@@ -148,7 +148,7 @@ def _characters_not_in_training(one: RecipeSet, known: set[str]) -> Iterator[str
     """Characters of a set that the text units, which are learned from the training set, cannot write."""
     places: dict[str, list[str]] = {}
     for number, _, text in one.texts:
-        for character in sorted(character for character in set(text.lower()) - known if not _is_unseen(character)):
+        for character in sorted(c for c in set(text) if not (known.issuperset(c.lower()) or _is_unseen(c))):
             places.setdefault(character, []).append(f"line {number}")
     digits = {character: found for character, found in places.items() if character.isdigit()}
     others = {character: found for character, found in places.items() if not character.isdigit()}
@@ -165,7 +165,7 @@ def _characters_not_in_training(one: RecipeSet, known: set[str]) -> Iterator[str
 def check_overlap(sets: Sequence[RecipeSet]) -> Findings:
     """Training shares no utterance with validation and test.
 
-    What else is shared should be meant: utterances of validation and test, and speakers of training with either.
+    What else is shared should be meant: utterances of validation and test, texts and speakers of training with either.
     """
     found = Findings("Training, validation and test")
     sets = sorted(sets, key=lambda one: (TRAIN, VALID, TEST).index(one.role))
@@ -183,7 +183,19 @@ def check_overlap(sets: Sequence[RecipeSet]) -> Findings:
             if shared:
                 what = f"{other.folder} has {counted(len(shared), 'speaker')} of {one.folder}: {_some(shared)}"
                 found.warnings.append(f"{what}; fine if this is meant, else keep all of a speaker in one set")
+            found.warnings += _shared_texts(one, other)
     return found
+
+
+def _shared_texts(train: RecipeSet, other: RecipeSet) -> Iterator[str]:
+    """A tenth or more of the texts of another set that stand word for word in training, too."""
+    known = {text for _, _, text in train.texts}
+    shared = [utt_id for _, utt_id, text in other.texts if text and text in known]
+    if 10 * len(shared) >= len(other.texts) > 0:
+        share = f"{len(shared)} of {counted(len(other.texts), 'text')}"
+        what = f"{other.folder}: {share} stand word for word in {train.folder}, too"
+        meant = "fine if this is meant, else keep a text in one set, or a model that knows texts by heart looks good"
+        yield f"{what}: {_some(shared)}; {meant}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -12,8 +12,9 @@ from tokenchain_toolkit.data.stage_folder import DONE, files_below
 from tokenchain_toolkit.data.stamp import CHANGED, changed_inputs, input_digest
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import AlignedUtterance, read_alignments
+from tokenchain_toolkit.metrics.score import SCORED_FROM
 from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_score_rows
-from tokenchain_toolkit.report.results import metric_name
+from tokenchain_toolkit.report.results import DASH, metric_name
 from tokenchain_toolkit.report.settings import ReportInputs
 
 HASH_DIGITS = 8
@@ -49,6 +50,7 @@ class SynthesisSpeed:
         times_real_time: Seconds of speech for each second of a job, without the loading of the models.
         num_threads: Of a job.
         network_passes: Of S2A for each batch; None for the codec alone.
+        guided: Whether each pass is of twice the batch, as guidance needs.
     """
 
     path: str
@@ -57,6 +59,12 @@ class SynthesisSpeed:
     times_real_time: float
     num_threads: int
     network_passes: int | None
+    guided: bool = False
+
+    @property
+    def passes(self) -> str:
+        """The passes in words."""
+        return DASH if self.network_passes is None else f"{self.network_passes}{' of twice the batch' * self.guided}"
 
 
 def read_speeds(exp: Path) -> list[SynthesisSpeed]:
@@ -105,15 +113,20 @@ def read_stage_times(inputs: ReportInputs) -> dict[str, float]:
 
 
 def read_stale(inputs: ReportInputs) -> dict[str, list[str]]:
-    """Output folder -> inputs of its stage that have changed since; what follows such a folder is not up to date."""
+    """Output -> inputs of its stage, or of its scores, that have changed since; what follows it is not up to date."""
     digest = lru_cache(maxsize=None)(input_digest)
     stale = {}
-    for folder in (inputs.data, inputs.dump, inputs.exp):
-        for stamp in files_below(folder, DONE):
-            changed = changed_inputs(read_json(stamp), root=Path(), digest=digest)
-            # An input that is gone, such as data that was removed to save space, does not make an output wrong.
-            if names := [name for name, state in changed.items() if state == CHANGED]:
-                stale[str(stamp.parent)] = names
+    records = {
+        stamp: str(stamp.parent)
+        for folder in (inputs.data, inputs.dump, inputs.exp)
+        for stamp in files_below(folder, DONE)
+    }
+    records |= {path: str(path.with_name("score.json")) for path in files_below(inputs.exp, SCORED_FROM)}
+    for record, output in records.items():
+        changed = changed_inputs(read_json(record), root=Path(), digest=digest)
+        # An input that is gone, such as data that was removed to save space, does not make an output wrong.
+        if names := [name for name, state in changed.items() if state == CHANGED]:
+            stale[output] = names
     return stale
 
 

@@ -8,7 +8,7 @@ from tokenchain_toolkit.report.results import Comparison, is_error_rate, metric_
 
 
 class DrawnChange(NamedTuple):
-    """One relative change, as a fraction, with its interval."""
+    """One relative change, as a fraction, with its interval; one that has none is a point and not judged."""
 
     label: str
     value: float
@@ -23,8 +23,7 @@ def draw_changes(compared: Sequence[Comparison]) -> str:
         if not is_error_rate(each.metric):
             continue
         change = each.change
-        low = change.value if change.ci_low is None else change.ci_low
-        high = change.value if change.ci_high is None else change.ci_high
+        low, high = change.interval or (change.value, change.value)
         against = f" against {change.baseline}" if each.since_start else ""
         label = f"{change.experiment}{against} · {change.set} · {metric_name(each.metric)}"
         drawn.append(DrawnChange(label, change.value, low, high))
@@ -44,7 +43,7 @@ def draw_intervals(changes: Sequence[DrawnChange], *, salt: str) -> str:
         axis.axvline(0, color=INK, linewidth=1)
         for place, change in enumerate(changes):
             low, high = 100 * change.ci_low, 100 * change.ci_high
-            color = INK if low <= 0 <= high else SERIES[2] if high < 0 else SERIES[1]
+            color = INK if low <= 0 <= high or low == high else SERIES[2] if high < 0 else SERIES[1]
             axis.plot([low, high], [place, place], color=color, linewidth=2, alpha=0.6, solid_capstyle="round")
             axis.plot([100 * change.value], [place], "o", color=color, markersize=6)
         axis.set_yticks(range(len(changes)), [change.label for change in changes])

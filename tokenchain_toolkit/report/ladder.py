@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tokenchain_toolkit.errors import counted
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.ladder_rungs import CODEC, LADDER, NATURAL, S2A, WER
+from tokenchain_toolkit.metrics.score_rows import FEWEST
 from tokenchain_toolkit.report.audio import data_uri
 from tokenchain_toolkit.report.facts import described
-from tokenchain_toolkit.report.results import FEWEST, TOO_FEW, metric_name, verdict_of
+from tokenchain_toolkit.report.results import TOO_FEW, metric_name, verdict_of
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
 
 SHARE = "nearer_to_own"  # ending of a metric that is a share of the utterances
@@ -98,7 +100,7 @@ def _shown(ladder: Mapping[str, Any], budget: int, sample_rate: int) -> ShownLad
         num_utts=ladder["num_utts"],
         metrics=[_head(metric) for metric in metrics],
         figures=[
-            LadderLine(_step(rung["name"]), [Cell(_figure(metric, rung["figures"][metric])) for metric in metrics])
+            LadderLine(_step(rung["name"]), [_figure(metric, rung["figures"][metric]) for metric in metrics])
             for rung in ladder["rungs"]
         ],
         costs=[
@@ -129,20 +131,23 @@ def _scale(metric: str) -> tuple[float, int]:
     return (100, 1) if metric.endswith((WER, SHARE)) else (1, 2)
 
 
-def _figure(metric: str, figure: Mapping[str, float]) -> str:
+def _text(metric: str, interval: Mapping[str, float], num_utts: int, sign: str = "") -> str:
+    """Value and interval; of too few utterances the value alone."""
     scale, digits = _scale(metric)
-    value, low, high = (f"{scale * figure[part]:.{digits}f}" for part in ("value", "ci_low", "ci_high"))
-    return f"{value} [{low}, {high}]"
+    value, low, high = (f"{scale * interval[part]:{sign}.{digits}f}" for part in ("value", "ci_low", "ci_high"))
+    return value if num_utts < FEWEST else f"{value} [{low}, {high}]"
+
+
+def _figure(metric: str, figure: Mapping[str, Any]) -> Cell:
+    return Cell(_text(metric, figure, figure["n"]))
 
 
 def _change(metric: str, figure: Mapping[str, Any]) -> Cell:
     change = figure["change"]
-    scale, digits = _scale(metric)
-    value, low, high = (f"{scale * change[part]:+.{digits}f}" for part in ("value", "ci_low", "ci_high"))
     verdict = _verdict(metric, change["ci_low"], change["ci_high"])
     if verdict and figure["n"] < FEWEST:
         verdict = TOO_FEW
-    return Cell(f"{value} [{low}, {high}]", verdict)
+    return Cell(_text(metric, change, figure["n"], sign="+"), verdict)
 
 
 def _verdict(metric: str, ci_low: float, ci_high: float) -> str:
@@ -162,10 +167,9 @@ def _notes(ladder: Mapping[str, Any]) -> list[str]:
     for metric, reasons in ladder["left_out"].items():
         metrics_by_reasons.setdefault(tuple(sorted(reasons.items())), []).append(metric)
     for left_out, metrics in metrics_by_reasons.items():
-        notes.append(
-            f"{', '.join(map(_head, metrics))}: without {len(left_out)} utterances, which could not be judged at every "
-            f"step; the first is {left_out[0][0]} ({left_out[0][1]})."
-        )
+        without = f"without {counted(len(left_out), 'utterance')}, which could not be judged at every step"
+        first = f"the first is {left_out[0][0]} ({left_out[0][1]})"
+        notes.append(f"{', '.join(map(_head, metrics))}: {without}; {first}.")
     return notes + [f"Without {name}: {why}." for name, why in ladder["not_measured"].items()]
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.errors import DataError, counted
 from tokenchain_toolkit.report.results import clearly_lowest, format_change, format_rate, metric_name
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def page_templates() -> "Environment":
         "rate": format_rate,
         "change": format_change,
         "metric": metric_name,
+        "utterances": lambda number: counted(number, "utterance"),
         "cell": lambda text: str(text).replace("|", "\\|"),
         "duration": _duration,
     }

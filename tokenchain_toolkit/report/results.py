@@ -6,13 +6,12 @@ from pathlib import Path
 
 from tokenchain_toolkit.data.stage_folder import files_below
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_score_rows
+from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, FEWEST, ScoreRow, read_score_rows
 
 ERROR_RATES = ("wer", "cer", "ter")
 HEADLINE_METRICS = ("wer", "t2s_wer", "resynthesis_wer", "s2a_wer", "synthesis_wer", "whisper_wer")
 ABBREVIATIONS = ("t2s", "s2a", "asr", "dnsmos", "utmos", "pesq", "stoi")
 DASH = "–"
-FEWEST = 10  # utterances on which a change is judged; the bootstrap of fewer knows too little of how they scatter
 TOO_FEW = f"fewer than {FEWEST} utterances, so no verdict"
 
 
@@ -67,11 +66,11 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """What the interval lets one say, in plain words; of an error rate lower is better, of the rest higher."""
-        low, high = self.change.ci_low, self.change.ci_high
-        if low is None or high is None:
-            return "no interval, so no verdict"
         if self.change.n < FEWEST:
             return TOO_FEW
+        if self.change.interval is None:
+            return "no interval, so no verdict"
+        low, high = self.change.interval
         return verdict_of(low, high) if is_error_rate(self.metric) else verdict_of(-high, -low)
 
 
@@ -145,7 +144,7 @@ def headlines(rows: Sequence[ScoreRow], limit: int = 8) -> list[Headline]:
 
 def lies_below(row: ScoreRow, other: ScoreRow) -> bool:
     """Whether the interval of one figure lies wholly below that of another; no interval, no verdict."""
-    return row.ci_high is not None and other.ci_low is not None and row.ci_high < other.ci_low
+    return row.interval is not None and other.interval is not None and row.interval[1] < other.interval[0]
 
 
 def clearly_lowest(cells: Iterable[ScoreRow | None]) -> ScoreRow | None:
@@ -168,17 +167,19 @@ def format_rate(row: ScoreRow | None) -> str:
         return DASH
     scale, digits = (100, 1) if is_error_rate(row.metric) else (1, 2)
     text = f"{scale * row.value:.{digits}f}"
-    if row.ci_low is None or row.ci_high is None:
+    if row.interval is None:
         return text
-    return f"{text} [{scale * row.ci_low:.{digits}f}, {scale * row.ci_high:.{digits}f}]"
+    low, high = (f"{scale * bound:.{digits}f}" for bound in row.interval)
+    return f"{text} [{low}, {high}]"
 
 
 def format_change(row: ScoreRow) -> str:
     """A relative change in percent, always signed."""
     text = f"{100 * row.value:+.1f} %"
-    if row.ci_low is None or row.ci_high is None:
+    if row.interval is None:
         return text
-    return f"{text} [{100 * row.ci_low:+.1f}, {100 * row.ci_high:+.1f}]"
+    low, high = (f"{100 * bound:+.1f}" for bound in row.interval)
+    return f"{text} [{low}, {high}]"
 
 
 def metric_name(metric: str) -> str:

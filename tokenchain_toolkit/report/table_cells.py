@@ -1,14 +1,14 @@
 """The figures of the paper's tables, from ``results.json`` of recipes and from the runs of studies."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from tokenchain_toolkit.config.grid import RUNS
 from tokenchain_toolkit.config.tables import SIGNS, STABLE, RowSettings, ScoredSettings, StudiedSettings
-from tokenchain_toolkit.errors import DataError
+from tokenchain_toolkit.errors import DataError, counted
 from tokenchain_toolkit.metrics.score_rows import CHANGE_SUFFIX, ScoreRow, read_score_rows
 from tokenchain_toolkit.metrics.seed_bootstrap import Interval
 from tokenchain_toolkit.report.arm_changes import ArmChange, change_between, change_since_start
@@ -94,11 +94,11 @@ class Results:
             and (row.baseline, row.epoch) == (source.baseline, ours[0].epoch)
         ]
         before, after = _interval(theirs[0]), _interval(ours[0])
-        epochs = f"{ours[0].epoch} epoch{'s' if ours[0].epoch != 1 else ''}"
+        epochs = counted(ours[0].epoch, "epoch") if ours[0].epoch is not None else "epochs unknown"
         commits = tuple(sorted({ours[0].commit, theirs[0].commit}))
         change = _interval(changes[0]) if changes else _without_interval(before, after)
-        shown = f"{epochs}, {ours[0].n} utterances" + ("" if changes else ", not compared utterance by utterance")
-        return Cell(before, after, change, False, is_error_rate(source.metric), shown, commits)
+        basis = f"{epochs}, {counted(ours[0].n, 'utterance')}" + ("" if changes else ", not compared one by one")
+        return Cell(before, after, change, False, is_error_rate(source.metric), basis, commits)
 
     def _studied(self, recipe: str, source: StudiedSettings) -> Cell | None:
         folder = self.recipe(recipe) / source.study
@@ -108,8 +108,8 @@ class Results:
         found = study.change(source)
         if found is None:
             return None
-        seeds = f"{found.num_seeds} seed{'s' if found.num_seeds != 1 else ''}"
-        shown = f"epoch {found.epoch}, {seeds}, {found.num_utts} utterances"
+        seeds = counted(found.num_seeds, "seed")
+        shown = f"epoch {found.epoch}, {seeds}, {counted(found.num_utts, 'utterance')}"
         change = found.earlier if source.in_epochs else found.change
         if change is None:
             return None
@@ -165,6 +165,21 @@ def mark_of(row: RowSettings, cell: Cell) -> str:
     return SEEN if low > 0 else REFUTED if high < 0 else UNCHANGED if row.sign in STABLE else UNDECIDED
 
 
+def size_of(row: RowSettings, cell: Cell, sizes: Mapping[str, Sequence[float]]) -> str:
+    """``smaller`` or ``larger`` where the interval of a change that was seen leaves out the claimed size; else empty.
+
+    Args:
+        row: Of the table.
+        cell: What was measured for it.
+        sizes: Claim -> the least and the most that it says.
+    """
+    if mark_of(row, cell) != SEEN or row.claim not in sizes:
+        return ""
+    least, most = sizes[row.claim]
+    low, high = sorted((SIGNS[row.sign] * cell.change.ci_low, SIGNS[row.sign] * cell.change.ci_high))
+    return "smaller" if high < least else "larger" if low > most else ""
+
+
 def _arm_named(arms: list[Arm], labels: Mapping[str, str], *, where: str) -> Arm | None:
     """The arm that has these labels.
 
@@ -180,8 +195,7 @@ def _arm_named(arms: list[Arm], labels: Mapping[str, str], *, where: str) -> Arm
 
 def _interval(row: ScoreRow) -> Interval:
     """A row's figure; its interval is not a number where there is none."""
-    low, high = (math.nan if bound is None else bound for bound in (row.ci_low, row.ci_high))
-    return Interval(row.value, low, high)
+    return Interval(row.value, *(row.interval or (math.nan, math.nan)))
 
 
 def _without_interval(before: Interval, after: Interval) -> Interval:

@@ -14,19 +14,20 @@ from tokenchain_toolkit.report.grid_words import as_change, as_epochs, as_rate
 from tokenchain_toolkit.report.pages import page_templates, refuse_pages_of_others
 from tokenchain_toolkit.report.provenance import package_commit
 from tokenchain_toolkit.report.results import DASH
-from tokenchain_toolkit.report.table_cells import UNDECIDED, Cell, Results, mark_of
+from tokenchain_toolkit.report.table_cells import UNDECIDED, Cell, Results, mark_of, size_of
 
 PAPER_TABLES = Path(__file__).with_name("paper_tables.yaml")
 
 
 @dataclass(frozen=True)
 class FilledRow:
-    """One row: its cell and mark, or how it can be filled."""
+    """One row: its cell and mark, and how its size is against the claimed one; or how it can be filled."""
 
     row: RowSettings
     cell: Cell | None
     mark: str
-    missing: str
+    size: str = ""
+    missing: str = ""
 
     @property
     def before(self) -> str:
@@ -98,10 +99,10 @@ def _fill(row: RowSettings, results: Results, config: TablesConfig) -> FilledRow
     """A row with what was measured of it."""
     cell = results.find(row)
     if cell is not None:
-        return FilledRow(row, cell, mark_of(row, cell), "")
+        return FilledRow(row, cell, mark_of(row, cell), size_of(row, cell, config.sizes))
     folder, command = results.recipe(row.recipe), config.commands[row.fill]
     where = f"in {folder}" if folder.is_dir() else f"in {folder}, which is not in this tree"
-    return FilledRow(row, None, UNDECIDED, f"{where}: `{command}`")
+    return FilledRow(row, None, UNDECIDED, missing=f"{where}: `{command}`")
 
 
 def _figure(cell: Cell, interval: Interval) -> str:
@@ -127,7 +128,15 @@ def _as_json(table: FilledTable) -> dict[str, Any]:
         cell = None
         if each.cell is not None:
             cell = {name: _plain(value) for name, value in asdict(each.cell).items()}
-        rows.append({**asdict(each.row), "measured": cell, "mark": each.mark, "missing": each.missing or None})
+        rows.append(
+            {
+                **asdict(each.row),
+                "measured": cell,
+                "mark": each.mark,
+                "size": each.size or None,
+                "missing": each.missing or None,
+            }
+        )
     return {"title": table.title, "rows": rows}
 
 
