@@ -117,6 +117,16 @@ def test_steps_that_take_no_time_are_made_on_a_fair_share_of_a_batch(trainees, m
         assert 0.25 * 400 <= found.frames <= 0.5 * 400
 
 
+@pytest.mark.parametrize(("room", "num_utts"), [(3.9, 1), (4.1, 2)])
+def test_a_batch_grows_only_into_memory_of_which_half_stays_free(trainees, monkeypatch, room, num_utts):
+    monkeypatch.setattr(probe_module, "CHEAP_SECONDS", 60.0)
+    for trainee in trainees:
+        probe = StepProbe(trainee, np.full(16, 20), SIZES, input_layer="conv1d2")
+        free = room * probe.kept(probe.batch(1))
+        monkeypatch.setattr(probe_module, "available_memory", lambda free=free: free)
+        assert measure_step(probe, seconds=0.0).frames == probe.frames(num_utts), trainee.name
+
+
 def test_what_an_update_takes_is_told_from_what_frames_take():
     assert _update_seconds(100, 0.3, 1100, 1.3) == pytest.approx(0.2)
     assert _update_seconds(100, 0.3, 100, 0.3) == 0.0, "one length tells nothing"

@@ -9,6 +9,7 @@ import torch
 
 from tokenchain_toolkit.models.asr import count_parameters
 from tokenchain_toolkit.models.batch import TokenBatch
+from tokenchain_toolkit.planning.machine import available_memory
 from tokenchain_toolkit.planning.recipe import TokenSizes
 from tokenchain_toolkit.planning.trainees import Trainee, random_batch
 from tokenchain_toolkit.tasks.base import build_optimizer
@@ -185,6 +186,8 @@ def measure_step(probe: StepProbe, *, seconds: float, count_flops: bool = False)
     while longest is None and _may_grow(probe, 2 * num_utts):
         if time.monotonic() + 5 * taken > ends and not (taken < CHEAP_SECONDS and _is_rough(probe, num_utts)):
             break
+        if not _has_room(probe, batch):
+            break
         try:
             larger = probe.batch(2 * num_utts)
             taken = probe.step(larger)
@@ -259,6 +262,11 @@ def _may_grow(probe: StepProbe, num_utts: int) -> bool:
     training = probe.trainee.config.training
     fits = num_utts <= min(training.max_batch_size, len(probe.lengths))
     return fits and probe.frames(num_utts) <= training.batch_frames
+
+
+def _has_room(probe: StepProbe, batch: TokenBatch) -> bool:
+    """Whether a batch of twice the size needs at most half of the memory that is free; a GPU says so by itself."""
+    return probe.device.type == "cuda" or 2 * probe.kept(batch) <= available_memory() / 2
 
 
 def device_name(device: torch.device) -> str:
