@@ -37,6 +37,9 @@ def test_a_body_that_writes_nothing_is_an_error(tmp_path):
     [
         (errno.EROFS, "name another folder"),
         (errno.EACCES, "name another folder"),
+        (errno.EPERM, "name another folder"),
+        (errno.EEXIST, "move it, or name another folder"),
+        (errno.ENOTDIR, "move it, or name another folder"),
         (errno.ENOSPC, "free some space"),
         (errno.EDQUOT, "free some space"),
     ],

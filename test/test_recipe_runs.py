@@ -346,14 +346,16 @@ def test_wrong_options_are_named(options, named):
 
 
 @pytest.mark.parametrize("side_by_side", ["1", "2"])
-def test_ctrl_c_ends_the_stage_and_says_how_to_go_on(fsdd, side_by_side):
+@pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_kill_end_the_stage_and_say_how_to_go_on(fsdd, side_by_side, request_to_end):
     recipe, variables = fsdd
-    shutil.copytree(recipe / "conf", recipe / f"conf_{side_by_side}")
-    path = recipe / f"conf_{side_by_side}" / "train_asr.yaml"
+    name = f"{request_to_end.name}_{side_by_side}"
+    shutil.copytree(recipe / "conf", recipe / f"conf_{name}")
+    path = recipe / f"conf_{name}" / "train_asr.yaml"
     settings = yaml.safe_load(path.read_text())
     settings["training"]["max_epochs"] = 10_000
     path.write_text(yaml.safe_dump(settings))
-    folder = recipe / f"exp_{side_by_side}" / "asr"
+    folder = recipe / f"exp_{name}" / "asr"
     words = ["--stage", "train_asr", "--stop_stage", "train_asr", "--side_by_side", side_by_side]
     words += ["--conf", path.parent.name, "--exp", folder.parent.name]
     environment = {**os.environ, "VENV": sys.prefix, "OMP_NUM_THREADS": "1", **variables}
@@ -362,13 +364,16 @@ def test_ctrl_c_ends_the_stage_and_says_how_to_go_on(fsdd, side_by_side):
     try:
         while not (folder / "metrics.csv").is_file() and running.poll() is None:
             time.sleep(0.1)
-        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        if request_to_end == signal.SIGINT:
+            os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        else:
+            running.terminate()  # run.sh alone, as kill and make do
         told, _ = running.communicate(timeout=60)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
-    assert running.returncode == 130, told
-    assert "train_asr.py: interrupted" in told
+    assert running.returncode == 128 + request_to_end, told
+    assert ("train_asr.py: interrupted" in told) == (request_to_end == signal.SIGINT)
     assert "stage train_asr did not come to its end; run the same again" in told and "Traceback" not in told
     assert (folder / ".started").is_file() and not (folder / ".done").exists()
 

@@ -24,8 +24,10 @@ def disk_faults_named() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.EROFS, errno.EACCES):
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise DataError(f"no permission ({error}); mend it, or name another folder") from error
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            raise DataError(f"a file is where a folder should be ({error}); move it, or name another folder") from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DataError(

@@ -84,7 +84,7 @@ def test_without_scores_the_command_says_what_to_run(tmp_path, caplog):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_what_was_made_from_something_that_has_changed_is_called_stale(recipe):
+def test_what_was_made_from_something_that_has_changed_is_called_stale(recipe, caplog):
     stamp = StageStamp(recipe / "exp/late", inputs=[Path("data/read/text"), Path("data/read/wav.scp")], config={})
     assert stamp.begin()
     stamp.finish()
@@ -95,6 +95,7 @@ def test_what_was_made_from_something_that_has_changed_is_called_stale(recipe):
     page = build(recipe)
     assert "<code>exp/late</code> was made from data/read/text" in page
     assert "- `exp/late` was made from data/read/text, changed since" in (recipe / "RESULTS.md").read_text()
+    assert "3 outputs are not up to date, such as exp/late; the report names them" in caplog.text
     assert "<code>exp/chain_st_argmax/decode_read/score.json</code> was made from data/read/text" in page
 
 
@@ -176,6 +177,15 @@ def test_a_change_on_a_few_utterances_is_not_judged():
     assert Comparison(few, None, ROW).verdict == "fewer than 10 utterances, so no verdict"
     assert (format_change(change), format_change(few)) == ("-20.0 % [-30.0, -10.0]", "-20.0 %")
     assert "[" in format_rate(ROW) and "[" not in format_rate(replace(ROW, n=9))
+
+
+def test_only_changes_that_have_a_verdict_are_counted(recipe):
+    build(recipe)
+    assert "1 change is judged here" in (recipe / "RESULTS.md").read_text()
+    path = recipe / "exp/chain_st_argmax/decode_read/score.json"
+    path.write_text(path.read_text().replace('"n": 12', '"n": 9'))
+    build(recipe)
+    assert "0 changes are judged here" in (recipe / "RESULTS.md").read_text()
 
 
 def test_only_error_rates_are_drawn_where_left_is_better():

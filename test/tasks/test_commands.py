@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tokenchain_toolkit.bin import train_asr, train_chain, train_s2a, train_t2s
 from tokenchain_toolkit.data.kaldi import read_data_dir, write_data_dir
 from tokenchain_toolkit.data.manifest import read_manifest
 from tokenchain_toolkit.inference.model_folder import load_model
+from tokenchain_toolkit.tasks import experiment
 
 SHORT = ["training.max_epochs=1", "training.batch_frames=100", "training.accelerator=cpu", "training.precision=32-true"]
 TINY_ASR = [
@@ -112,6 +114,25 @@ def test_a_chain_starts_from_its_models_and_writes_both(recipe, trained_asr, tra
         assert read_manifest(out / kind / "manifest.json") == read_manifest(source / "manifest.json")
     (row,) = rows_of(out)
     assert float(row["valid/t2s_accuracy"]) > 0.9
+
+
+def test_a_chain_does_not_mind_that_its_models_are_trained_anew_meanwhile(
+    recipe, trained_asr, trained_t2s, tmp_path, monkeypatch
+):
+    models = {"asr": tmp_path / "asr", "t2s": tmp_path / "t2s"}
+    for kind, source in (("asr", trained_asr), ("t2s", trained_t2s)):
+        shutil.copytree(source, models[kind])
+
+    def fit_and_lose(*arguments, **options):
+        for folder in models.values():
+            shutil.rmtree(folder)
+        return fit(*arguments, **options)
+
+    fit = experiment.fit
+    monkeypatch.setattr(experiment, "fit", fit_and_lose)
+    out = tmp_path / "chain"
+    assert train_chain.main(recipe.arguments(out, *SHORT, with_text=False, **models)) == 0
+    assert all(load_model(out / kind, kind=kind).text_tokenizer.vocab_size == 9 for kind in models)
 
 
 def test_models_of_different_text_units_are_refused(recipe, trained_asr, tmp_path, caplog):

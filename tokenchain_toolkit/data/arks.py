@@ -47,7 +47,7 @@ def read_record(ark: BinaryIO, offset: str, *, where: str) -> np.ndarray:
         size = int.from_bytes(ark.read(ark.read(1)[0]), "little")
         return np.lib.format.read_array(BytesIO(ark.read(size)), allow_pickle=False)
     except (ValueError, EOFError, IndexError) as error:
-        raise DataError(f"{where}: damaged ark ({error}); extract the tokens again") from error
+        raise DataError(f"{where}: damaged ark ({error}); extract the tokens again with --overwrite") from error
 
 
 def whole_records(path: Path) -> list[tuple[str, int, int]]:

@@ -117,7 +117,8 @@ def load_model(folder: Path, *, kind: str) -> SavedModel:
     try:
         module.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
-        raise DataError(f"{weights} does not fit {folder / 'model.json'} ({error}); train it again") from error
+        what = f"{weights} does not fit {folder / 'model.json'} ({error})"
+        raise DataError(f"{what}; train it again with --overwrite") from error
     return SavedModel(
         module=module.eval(),
         kind=kind,
@@ -145,14 +146,15 @@ def load_text_tokenizer(folder: Path, *, kind: str) -> TextTokenizer:
 def _read_facts(folder: Path, *, kind: str) -> dict[str, Any]:
     """Kind, sizes and epoch of a model, which must be complete and of that kind."""
     weights, path = folder / "model.safetensors", folder / "model.json"
-    if not weights.is_file() or not path.is_file():
-        raise DataError(f"{weights} is missing; run the stage that trains {folder} to its end")
+    for part in (weights, path, folder / "manifest.json"):
+        if not part.is_file():
+            raise DataError(f"{part} is missing; run the stage that trains {folder} to its end")
     try:
         facts = read_json(path)
     except ValueError as error:
-        raise DataError(f"{path} is no JSON ({error}); train the model again") from error
+        raise DataError(f"{path} is no JSON ({error}); train the model again with --overwrite") from error
     if not isinstance(facts, dict) or not {"kind", "model", "epoch"} <= facts.keys():
-        raise DataError(f"{path} does not name kind, model and epoch; train the model again")
+        raise DataError(f"{path} does not name kind, model and epoch; train the model again with --overwrite")
     if facts["kind"] != kind:
         raise DataError(f"{folder} holds a model of kind {facts['kind']}, where one of kind {kind} is needed")
     return facts

@@ -19,6 +19,7 @@ from tokenchain_toolkit.metrics.measurement import Measurement
 from tokenchain_toolkit.metrics.naturalness import measure_naturalness
 from tokenchain_toolkit.metrics.recognised_words import check_transcripts, measure_words
 from tokenchain_toolkit.metrics.recognisers import load_recogniser
+from tokenchain_toolkit.metrics.score_rows import FEWEST
 from tokenchain_toolkit.metrics.speaker_similarity import VoicePrints, load_encoder, measure_similarity
 from tokenchain_toolkit.metrics.speech_measures import how_to_install, missing_packages
 from tokenchain_toolkit.metrics.token_recogniser import describe_recogniser
@@ -119,7 +120,8 @@ def format_ladder(ladder: Mapping[str, Any]) -> str:
         text = f"{100 * figure['value']:.1f}"
         if figure["change"]:
             value, low, high = (100 * figure["change"][part] for part in ("value", "ci_low", "ci_high"))
-            text = f"{text:8}{value:+.1f} [{low:+.1f}, {high:+.1f}] from {rung['above']}"
+            interval = "" if figure["n"] < FEWEST else f" [{low:+.1f}, {high:+.1f}]"
+            text = f"{text:8}{value:+.1f}{interval} from {rung['above']}"
         rows.append(f"{rung['name']:24}{text}")
     return "\n".join([f"{ladder['set']}: {ladder['num_utts']} utterances at every rung", *rows])
 

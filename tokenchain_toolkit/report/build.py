@@ -1,5 +1,6 @@
 """The report of a recipe: results.json, RESULTS.md and one self-contained HTML page."""
 
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from tokenchain_toolkit.report.results import (
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
 from tokenchain_toolkit.report.t2s_faults import fault_names, read_faults
 
+LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class BuiltReport:
@@ -59,12 +62,20 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
     refuse_pages_of_others(output, "RESULTS.md", "report.html")
     rows = collect_rows(inputs.exp)
     compared = comparisons(rows)
+    stale = read_stale(inputs)
+    if stale:
+        LOG.warning(
+            "%s not up to date, such as %s; the report names them: run run.sh once more, which makes them anew",
+            "1 output is" if len(stale) == 1 else f"{len(stale)} outputs are",
+            next(iter(stale)),
+        )
     shared: dict[str, Any] = {
         "title": title,
         "command": command,
         "environment": environment(),
         "table": result_table(rows),
         "comparisons": compared,
+        "num_judged": sum(each.change.interval is not None for each in compared),
         "ladders": read_ladders(inputs, config),
         "faults": read_faults(inputs.exp),
         "fault_names": fault_names(),
@@ -72,7 +83,7 @@ def build_report(inputs: ReportInputs, *, output: Path, title: str, command: str
         "commits": unique(row.commit for row in rows),
         "speeds": read_speeds(inputs.exp),
         "measures": read_measures(inputs.exp, rows),
-        "stale": read_stale(inputs),
+        "stale": stale,
         "stage_times": read_stage_times(inputs),
         "skipped": read_skipped(inputs),
     }

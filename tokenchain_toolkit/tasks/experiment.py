@@ -1,5 +1,7 @@
 """From a command's arguments to a trained model folder, one function per stage."""
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -128,10 +130,14 @@ def train_chain(config: ChainConfig, sets: ChainSets, *, asr_folder: Path, t2s_f
     task = ChainTask(config, manifest=asr.manifest, label_error=unpaired.label_error, **models)  # type: ignore[arg-type]
     data = ChainDataModule(paired, valid, unpaired=unpaired, data=config.data, training=config.training)
     evaluation = [_evaluation(config, sets, asr, folder)] if sets.evaluate else []
-    state = _fit(task, data, folder, callbacks=evaluation)
-    for model, source, kind in ((asr, asr_folder, "asr"), (t2s, t2s_folder, "t2s")):
-        saved = _saved(task, kind, model.model_config, model.text_tokenizer)
-        _save(task, folder / kind, saved, take_part(state, f"chain.{kind}."), source / "token_list")
+    with tempfile.TemporaryDirectory() as kept:  # the models may be trained anew meanwhile
+        token_lists = {kind: Path(kept) / kind for kind in models}
+        for kind, source in (("asr", asr_folder), ("t2s", t2s_folder)):
+            shutil.copytree(source / "token_list", token_lists[kind])
+        state = _fit(task, data, folder, callbacks=evaluation)
+        for kind, model in (("asr", asr), ("t2s", t2s)):
+            saved = _saved(task, kind, model.model_config, model.text_tokenizer)
+            _save(task, folder / kind, saved, take_part(state, f"chain.{kind}."), token_lists[kind])
 
 
 def _module(train: TokenCorpus, valid: TokenCorpus, config: CommonConfig) -> TokenDataModule:

@@ -97,10 +97,19 @@ show_or_do() {
 }
 
 # call COMMAND ARGUMENTS...: one command of the toolkit
+at_work=    # its process; a shell that waits for one can be told to end, and ends it, and else would do so only after it
 call() {
-    local command=$1
+    local command=$1 status=0
     shift
-    show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
+    if [[ $dry_run == true ]]; then
+        show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
+        return
+    fi
+    python3 -m "tokenchain_toolkit.bin.$command" "$@" &
+    at_work=$!
+    wait "$at_work" || status=$?
+    at_work=
+    return "$status"
 }
 
 # beside COMMAND ARGUMENTS...: call, in the background while fewer than $side_by_side commands run there
@@ -141,7 +150,17 @@ wait_for_all() {
 
 # ended STATUS: end what runs in the background, and say how to go on if a stage has not come to its end
 ended() {
-    [[ ${#running[@]} -eq 0 ]] || kill "${running[@]}" 2>/dev/null || true
+    local all=("${running[@]}" ${at_work:+"$at_work"})
+    if [[ $1 -eq 130 && ${#all[@]} -gt 0 ]]; then    # Ctrl-C has reached them, too: they have ten seconds to say so
+        for _ in {1..50}; do
+            kill -0 "${all[@]}" 2>/dev/null || break
+            sleep 0.2
+        done
+    fi
+    if [[ ${#all[@]} -gt 0 ]]; then
+        kill "${all[@]}" 2>/dev/null || true
+        wait "${all[@]}" 2>/dev/null || true
+    fi
     [[ $1 -eq 0 || -z $current || $dry_run == true ]] ||
         echo "run.sh: stage $current did not come to its end; run the same again, and it goes on from there" >&2
 }

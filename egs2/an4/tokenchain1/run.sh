@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # train_dev is the first 100 training utterances, as in ESPnet.
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --train_set train_nodev \
     --valid_set train_dev \
     --test_sets test \

@@ -10,7 +10,7 @@ test_sets="seen_test unseen_test"
 [[ -z $SPEECHOCEAN762_DIGITS ]] || test_sets+=" speechocean_test"
 
 # On a CPU, two commands with half of the cores each get further than one after the other with all of them.
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --side_by_side 2 \
     --train_set train \
     --valid_set valid \

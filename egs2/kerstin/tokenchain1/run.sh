@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --train_set train \
     --valid_set valid \
     --test_sets test \

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # Sets: train_clean_100, train_960, dev (dev-clean and dev-other), test_clean, ...; corpora/librispeech.py lists them all.
 # Where no dev is there, --valid_set held_out takes some speakers of the training set.
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --tag hubert_l9_km1024 \
     --train_set train_clean_100 \
     --valid_set dev \

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./db.sh
 
 # The last 500 utterances are held out, as in ESPnet.
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --tag hubert_l9_km1024 \
     --train_set tr_no_dev \
     --valid_set dev \

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./db.sh
 
 # Kaldi tests and validates on dev-clean-2; here some speakers of the training set are held out for validation. [assumed]
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --tag hubert_l9_km1024 \
     --train_set train_clean_5 \
     --valid_set held_out \

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # On a CPU, two commands with half of the cores each get further than one after the other with all of them.
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --side_by_side 2 \
     --train_set read_train \
     --valid_set read_valid \

@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./db.sh
 
 # Another source: TEDLIUM2_SOURCE=FOLDER ./run.sh --tag ITS_TAG --source_sets "..." --replay_sets ... --test_sets "test ..."
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --tag hubert_l9_km1024 \
     --source "$TEDLIUM2_SOURCE" \
     --source_sets "train_clean_100 test_clean test_other" \

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # Names of the folders that local/data.sh writes to $data; several test sets in quotes: "test_clean test_noisy".
-./tokenchain.sh \
+exec ./tokenchain.sh \
     --train_set train \
     --valid_set valid \
     --test_sets "test" \
