@@ -1,6 +1,8 @@
 """Probe and estimates: batches like training's, figures that follow from them by frames and epochs."""
 
+import gc
 import re
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +103,18 @@ def test_memory_grows_by_the_frames_and_not_by_the_weights(trainees, precision):
         # Copies in half precision of most of the weights: two bytes each.
         assert (found.fixed_bytes > found.num_parameters) == (precision == "bf16-mixed"), trainee.name
         assert found.frames_in(found.memory(5500)) == 5000
+
+
+def test_a_model_that_was_measured_is_gone_with_its_gigabytes(trainees):
+    left = []
+    while trainees:
+        probe = StepProbe(trainees.pop(), np.full(8, 40), SIZES, input_layer="conv1d2")
+        measure_step(probe, seconds=0.0, count_flops=True)
+        left.append(weakref.ref(probe.trainee.module))
+        left += [weakref.ref(parameter) for parameter in probe.trainee.module.parameters()]
+        del probe
+    gc.collect()
+    assert not any(each() is not None for each in left)
 
 
 def test_where_time_is_short_utterances_are_cut(trainees, monkeypatch):

@@ -1,5 +1,6 @@
 """What experiments cost on GPUs: counted operations times data and epochs, over a speed."""
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,7 +101,10 @@ def measure_models(experiments: Sequence[Experiment], *, seconds: float) -> Iter
     for key, experiment in firsts.items():
         input_layer = experiment.halves.asr.model.input_layer
         probe = StepProbe(experiment.trainee(), _frames(experiment), experiment.sizes, input_layer=input_layer)
-        yield key, measure_step(probe, seconds=seconds, count_flops=True)
+        measure = measure_step(probe, seconds=seconds, count_flops=True)
+        del probe  # gigabytes, in cycles of an optimiser and its parameters, before the next model comes
+        gc.collect()
+        yield key, measure
 
 
 def gpu_speed(measure: StepMeasure, tflops: float | None, scaling: float) -> Speed:
