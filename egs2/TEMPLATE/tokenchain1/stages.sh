@@ -97,7 +97,7 @@ show_or_do() {
 }
 
 # call COMMAND ARGUMENTS...: one command of the toolkit
-at_work=    # its process; a shell that waits for one can be told to end, and ends it, and else would do so only after it
+at_work=    # its process: in the background, since a shell hears of a kill only after what runs in the foreground
 call() {
     local command=$1 status=0
     shift
