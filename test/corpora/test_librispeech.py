@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -69,6 +70,12 @@ def test_no_other_speakers_take_the_place_of_a_development_set_that_is_not_there
         prepare(root, tmp_path / "data")
     assert not (tmp_path / "data").exists()
     assert prepare(root, tmp_path / "data", valid_set="held_out")
+
+
+def test_a_folder_that_is_one_level_too_high_is_told_which_to_name(root, tmp_path):
+    told = rf"{re.escape(str(root.parent))} has no .*; {re.escape(str(root))} has: name that folder in db\.sh"
+    with pytest.raises(DataError, match=told):
+        prepare(root.parent, tmp_path / "data")
 
 
 def test_speakers_can_be_held_out_on_purpose(root, tmp_path, caplog):

@@ -184,6 +184,12 @@ def test_a_pretrained_model_must_have_safetensors(recipe, tmp_path, monkeypatch)
     assert corpus_of(recipe, monkeypatch, "HUBERT_BASE", model).status == OK
 
 
+def test_a_pretrained_model_that_is_not_fetched_must_be_a_folder(recipe, monkeypatch):
+    found = corpus_of(recipe, monkeypatch, "SPEECHTOKENIZER", Path("models/speechtokenizer"))
+    assert found.status == WARN and "it is not fetched" in found.found
+    assert "a name on a hub" in corpus_of(recipe, monkeypatch, "HUBERT_BASE", Path("facebook/hubert")).found
+
+
 @pytest.mark.parametrize(
     ("mirror", "status"), [("", OK), ("https://openslr.elda.org/resources", OK), ("/corpora/openslr", FAIL)]
 )

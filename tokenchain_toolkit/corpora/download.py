@@ -170,7 +170,7 @@ def _disk_named(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"{folder} cannot be used ({error}); make room or mend its permissions, or name another folder with "
-            "--downloads, and run this again: what came is kept"
+            "--downloads (./run.sh --data_args '--downloads FOLDER'), and run this again: what came is kept"
         ) from error
 
 

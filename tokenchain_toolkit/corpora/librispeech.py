@@ -118,8 +118,12 @@ def _check_presence(root: Path, names: Sequence[str], there: Sequence[str]) -> N
         missing = [subset for subset in subsets_of([name]) if subset not in there]
         if missing:
             possible = [each for each in SETS if set(SETS[each]) <= set(there)]
+            lacks = f"{root.absolute()} has no {' and no '.join(missing)}, which the set {name} is made of"
+            below = [path.parent for path in sorted(root.glob(f"*/{missing[0]}"))]
+            if below:
+                raise DataError(f"{lacks}; {below[0].absolute()} has: name that folder in db.sh")
             raise DataError(
-                f"{root.absolute()} has no {' and no '.join(missing)}, which the set {name} is made of; name sets that "
+                f"{lacks}; name sets that "
                 f"it has ({', '.join(possible) or 'none'}) with --train_set, --valid_set and --test_sets (--valid_set "
                 f"{HELD_OUT} takes some speakers of the training set), or give another folder in db.sh (an empty one "
                 "downloads what is needed)"

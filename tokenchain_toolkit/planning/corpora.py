@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenchain_toolkit.planning.corpus_contents import LIBRISPEECHES, PRETRAINED, lacking, nearby_corpus
+from tokenchain_toolkit.planning.corpus_contents import FOLDERS_ALONE, LIBRISPEECHES, PRETRAINED, lacking, nearby_corpus
 from tokenchain_toolkit.planning.findings import FAIL, OK, WARN, Finding
 
 EXPORTED = re.compile(r"^export ([A-Z][A-Z0-9_]*)=", re.MULTILINE)
@@ -80,6 +80,8 @@ def _judge_value(recipe: Path, name: str, value: str, sets: Sequence[str]) -> Fi
         return Finding(name, FAIL, f"{path} is empty", f"put the corpus there, or mend {name} in db.sh")
     if value.startswith(("/", ".", "~")):
         return Finding(name, FAIL, f"{path} is no folder", f"mend {name} in db.sh or in the environment")
+    if name in FOLDERS_ALONE:
+        return Finding(name, WARN, f"{path} is no folder, and it is not fetched", f"set {name} before a --tag needs it")
     return Finding(name, WARN, f"{value}, a name on a hub: fetched at first use", f"or set {name} to a folder")
 
 

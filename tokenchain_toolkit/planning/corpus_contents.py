@@ -22,6 +22,7 @@ PRETRAINED = {  # variable -> files of the model; a pattern stands for one file 
     "ENCODEC_24KHZ": ("config.json", "*.safetensors"),
     "SPEECHTOKENIZER": ("config.json", "SpeechTokenizer.pt"),
 }
+FOLDERS_ALONE = ("SPEECHTOKENIZER",)  # those that no name on a hub stands for
 
 
 def lacking(name: str, folder: Path, sets: Iterable[str]) -> list[str]:
