@@ -7,6 +7,9 @@ import pytest
 import soundfile
 
 RATE = 16000
+MORE = {"s2a": {"conv_kernel": 3}, "t2s": {"text_positions": "aligned"}}
+OF_ASR = {"embed_dim": 16, "encoder_dim": 16, "encoder_blocks": 1, "attention_heads": 2, "decoder_layers": 1}
+OF_ASR |= {"cgmlp_units": 16, "feed_forward_units": 16, "decoder_units": 16, "input_layer": "conv1d1"}
 SIZES = {"hidden_dim": 16, "num_layers": 1, "num_heads": 2, "feed_forward_dim": 16}
 
 
@@ -70,13 +73,14 @@ def parts(tmp_path_factory, recipe):
         ("t2s", "t2s", frames),
         ("t2s_of_units", "t2s", Units(root / "units").manifest),
         ("s2a", "s2a", frames),
+        ("asr", "asr", frames),
     ):
-        sizes = SIZES | ({"conv_kernel": 3} if kind == "s2a" else {"text_positions": "aligned"})
+        sizes = OF_ASR if kind == "asr" else SIZES | MORE[kind]
         module = build_model(kind, sizes, manifest=manifest, vocab_size=vocab_size)
         with torch.no_grad():  # lively: tokens vary
             for parameter in module.parameters():
                 parameter.mul_(4)
         saved = SavedModel(module, kind, manifest, sizes, epoch=1, text_tokenizer=None)
-        save_model(root / name, saved, module.state_dict(), token_list=token_list if kind == "t2s" else None)
+        save_model(root / name, saved, module.state_dict(), token_list=None if kind == "s2a" else token_list)
         folders[name] = root / name
     return SimpleNamespace(root=root, wavs=wavs, texts=texts, speakers=speakers, **folders)

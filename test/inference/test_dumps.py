@@ -1,15 +1,18 @@
 """Whole dumps: recognised, generated, refused when made by another tokenizer."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tokenchain_toolkit.config.asr import ASRDecodingConfig
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.data.dataset import Example
 from tokenchain_toolkit.data.kaldi import read_data_dir, read_table
+from tokenchain_toolkit.data.manifest import write_manifest
 from tokenchain_toolkit.data.shards import Workers
 from tokenchain_toolkit.data.token_dump import read_dump
 from tokenchain_toolkit.errors import TokenizerMismatchError
@@ -120,6 +123,56 @@ def test_good_speech_is_not_drawn_again(recipe, trained_t2s, tmp_path):
     assert spoken[0] == spoken[1]
 
 
+def errors_of(model, dump, out, texts):
+    heard = recognise(model, dump, out)
+    return sum(heard[utt_id] != text for utt_id, text in texts.items())
+
+
+def test_what_an_asr_misreads_is_drawn_again(recipe, trained_asr, trained_t2s, tmp_path):
+    texts, misread, found = read_data_dir(recipe.root / "data").texts, {}, {}
+    for most in (1.0, 0.0):
+        config = T2SSamplingConfig(temperature=2.0, top_p=1.0, retries=5, most_misread=most)
+        out = tmp_path / str(most)
+        generate_dump(trained_t2s, recipe.root / "data", recipe.root / "dump", out, config=config, listener=trained_asr)
+        found[most] = json.loads((out / "retries.json").read_text())
+        misread[most] = errors_of(trained_asr, out, tmp_path / f"text_{most}", texts)
+    assert found[0.0]["bad_utts"]["first_draw"]["misread"] > found[0.0]["bad_utts"]["kept_draw"]["misread"]
+    assert misread[1.0] > misread[0.0] == found[0.0]["bad_utts"]["kept_draw"]["misread"]
+    assert found[1.0]["bad_utts"]["first_draw"]["misread"] == 0
+    assert [found[most]["listener"] for most in (1.0, 0.0)] == [None, str(trained_asr)]
+
+
+def test_without_an_asr_nothing_can_listen(recipe, trained_t2s, tmp_path, caplog):
+    from tokenchain_toolkit.bin.decode_t2s import main
+
+    folders = {"model": trained_t2s, "data": recipe.root / "data", "dump": recipe.root / "dump", "out": tmp_path / "x"}
+    assert main([*(f"--{name}={folder}" for name, folder in folders.items()), "most_misread=0.1"]) == 1
+    assert "name its folder with --listener" in caplog.text and not (tmp_path / "x").exists()
+
+
+def test_another_asr_listens_anew_and_one_that_does_not_listen_changes_nothing(
+    recipe, trained_asr, trained_t2s, tmp_path, caplog
+):
+    from tokenchain_toolkit.bin.decode_t2s import main
+
+    caplog.set_level("INFO")
+    other = tmp_path / "other"
+    shutil.copytree(trained_asr, other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: tensor * 0.5 for name, tensor in weights.items()}, other / "model.safetensors")
+    folders = {"model": trained_t2s, "data": recipe.root / "data", "dump": recipe.root / "dump", "out": tmp_path / "x"}
+    arguments = [f"--{name}={folder}" for name, folder in folders.items()]
+    for most, listener, redone in (
+        (0.0, trained_asr, True),
+        (0.0, other, True),
+        (1.0, other, True),
+        (1.0, trained_asr, False),
+    ):
+        caplog.clear()
+        assert main([*arguments, f"--listener={listener}", f"most_misread={most}"]) == 0
+        assert ("bad at the first draw" in caplog.text) == redone
+
+
 def test_tokens_of_another_tokenizer_are_refused(recipe, trained_asr, trained_t2s, other_manifest, tmp_path):
     added = recipe.add_set("foreign_", ["abc"], manifest=other_manifest(centroids="f" * 8))
     with pytest.raises(TokenizerMismatchError, match="semantic.centroids_sha256"):
@@ -127,6 +180,11 @@ def test_tokens_of_another_tokenizer_are_refused(recipe, trained_asr, trained_t2
     with pytest.raises(TokenizerMismatchError, match="semantic.centroids_sha256"):
         folders = (added["train_data"], added["train_dump"], tmp_path / "spoken")
         generate_dump(trained_t2s, *folders, config=T2SSamplingConfig())
+    foreign = shutil.copytree(trained_asr, tmp_path / "foreign")
+    write_manifest(foreign / "manifest.json", other_manifest(centroids="f" * 8))
+    folders = (recipe.root / "data", recipe.root / "dump", tmp_path / "spoken")
+    with pytest.raises(TokenizerMismatchError, match="semantic.centroids_sha256"):
+        generate_dump(trained_t2s, *folders, config=T2SSamplingConfig(most_misread=0.5), listener=foreign)
 
 
 def test_predicted_codes_come_in_the_order_and_length_of_the_examples(make_s2a):

@@ -103,12 +103,19 @@ def test_what_a_prompt_says_is_of_no_use_to_a_model_that_knows_no_pace(parts, tm
             "a-0.wav, by the text given for it: the token list does not know",
         ),
         (["--text", "abc", "--prompt_text", "abc"], "T2S hears no prompt"),
+        (["--text", "abc", "t2s.most_misread=0.5"], "name its folder with --listener"),
         (["--text", "abc", "--norms_dump", "dump"], "--norms_dump and --norms_data belong together"),
     ],
 )
 def test_what_cannot_be_done_is_named(parts, tmp_path, caplog, arguments, said):
     assert speak_with(parts, tmp_path / "out", *arguments, prompt=parts.wavs["a-0"]) == 1
     assert said in caplog.text and not (tmp_path / "out" / "wav.scp").exists()
+
+
+def test_an_asr_may_listen_to_what_is_spoken(parts, tmp_path):
+    arguments = ["--text", "abc", "t2s.most_misread=0.0"]
+    assert speak_with(parts, tmp_path / "out", *arguments, prompt=parts.wavs["a-0"], listener=parts.asr) == 0
+    assert "misread" in (tmp_path / "out" / "bad.tsv").read_text()  # by random weights
 
 
 def test_all_that_cannot_be_spoken_is_named_before_any_work(parts, tmp_path, caplog):

@@ -21,7 +21,7 @@ def chances(count):
     return torch.from_numpy(np.random.default_rng(0).random((count, 2)))
 
 
-def sample(t2s, batch, *, seed=0, natural=None, paces=None, **config):
+def sample(t2s, batch, *, seed=0, natural=None, paces=None, listener=None, **config):
     return sample_semantic(
         t2s,
         batch.text_BL,
@@ -32,6 +32,7 @@ def sample(t2s, batch, *, seed=0, natural=None, paces=None, **config):
         streams=streams(seed, len(batch.text_BL)),
         natural=natural,
         paces=paces,
+        listener=listener,
     )
 
 
@@ -403,6 +404,51 @@ def test_the_best_draw_is_kept(make_t2s, make_batch, monkeypatch, draws, kept, f
 
 
 @pytest.mark.parametrize(
+    ("shares", "most", "kept", "draws"),
+    [
+        ([0.1], 0.2, 0, 1),
+        ([0.2], 0.2, 0, 1),
+        ([0.3, 0.2], 0.2, 1, 2),
+        ([0.5, 0.3, 0.4], 0.2, 1, 3),
+        ([0.3, 0.3, 0.3], 0.0, 0, 3),
+    ],
+)
+def test_what_the_listener_misreads_is_drawn_again_and_the_least_of_it_is_kept(
+    make_t2s, make_batch, monkeypatch, shares, most, kept, draws
+):
+    made = [SampledSpeech(torch.tensor(NEAR + [number]), ended=True) for number in range(len(shares))]
+    waiting, batch, heard = iter(made), make_batch([1], [2]), []
+    monkeypatch.setattr(t2s_sampling, "_draw_speech", lambda *_, **__: [next(waiting)])
+
+    def listener(drawn, texts):
+        heard.append((drawn[0], texts))
+        return [shares[len(heard) - 1]]
+
+    norms = SpeechNorms(frames_per_token=3.0)  # six frames, as the draws have
+    (found,) = sample(make_t2s(), batch, natural=norms, listener=listener, retries=2, most_misread=most)
+    assert [speech for speech, _ in heard] == [speech.semantic_T for speech in made[:draws]]
+    assert all(texts == [batch.text_BL[0, :2].tolist()] for _, texts in heard)
+    assert found.semantic_T is made[kept].semantic_T and found.draws == draws and found.misread == shares[kept]
+    assert found.faults == (("misread",) if shares[kept] > most else ())
+    assert found.first_faults == (("misread",) if shares[0] > most else ())
+
+
+def test_a_good_length_matters_more_than_what_is_misread(make_t2s, make_batch, monkeypatch):
+    made = [SampledSpeech(torch.tensor(tokens), ended=True) for tokens in (SHORT, GOOD, SHORT)]
+    waiting, shares = iter(made), iter([0.1, 0.9, 0.1])
+    monkeypatch.setattr(t2s_sampling, "_draw_speech", lambda *_, **__: [next(waiting)])
+    (found,) = sample(
+        make_t2s(),
+        make_batch([1], [2]),
+        listener=lambda *_: [next(shares)],
+        natural=SpeechNorms(frames_per_token=5.0),
+        retries=2,
+        most_misread=0.0,
+    )
+    assert found.semantic_T is made[1].semantic_T and found.faults == ("misread",)
+
+
+@pytest.mark.parametrize(
     ("window", "retry_window", "expected"), [(0, 5, [0, 5, 5]), (3, 0, [3, 3, 3]), (3, 5, [3, 5, 5])]
 )
 def test_bad_draws_are_made_again_with_a_window_of_their_own(
@@ -430,6 +476,8 @@ def test_bad_draws_are_made_again_with_a_window_of_their_own(
         ({"top_p": 1.5}, "top_p=1.5"),
         ({"batch_size": 0}, "batch_size"),
         ({"length_tolerance": 1.0}, "length_tolerance=1.0"),
+        ({"most_misread": -0.1}, "most_misread=-0.1"),
+        ({"most_misread": float("nan")}, "most_misread=nan"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, told):

@@ -6,7 +6,7 @@ import pytest
 
 from tokenchain_toolkit.bin import report, score
 from tokenchain_toolkit.data.kaldi import read_table, write_table
-from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.files import read_json, write_json
 from tokenchain_toolkit.report.ladder import Cell, read_ladders
 from tokenchain_toolkit.report.settings import ReportConfig, ReportInputs
 from tokenchain_toolkit.report.t2s_faults import read_faults
@@ -95,7 +95,18 @@ def test_every_rung_and_what_it_costs_stand_in_the_tables(with_ladder):
     assert "- T2S-WER: exp/asr (normaliser none, sample rate 16000, weights sha256 89abcdef…)" in markdown
     assert "- Resemblyzer-WER: whisper (normaliser words, sample rate 16000)" in markdown
     assert "- DNSMOS: without 1 utterance," in markdown and "the first is u3 (codec: it is silent)." in markdown
-    assert "| read | chain_st_argmax | 12 | 25.0 [0.0, 50.0] |" in markdown and "| 5 | 7 | 2 |" in markdown
+    assert "| read | chain_st_argmax | 12 | 25.0 [0.0, 50.0] |" in markdown and "| – | 5 | 7 | 2 |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("listener", "told"), [("exp/chain/asr", "exp/chain/asr"), ("exp/asr", "exp/asr, which is the judge, too")]
+)
+def test_who_listened_stands_beside_what_was_drawn_again(with_ladder, listener, told):
+    path = with_ladder / "exp/chain_st_argmax/t2s_read/retries.json"
+    write_json(path, read_json(path) | {"listener": listener})
+    assert report.main(["--title", "tiny"]) == 0
+    assert f"| {told} | 5 | 7 | 2 |" in (with_ladder / "RESULTS.md").read_text()
+    assert f"<td>{told}</td>" in (with_ladder / "report.html").read_text()
 
 
 def test_the_worst_are_heard_at_every_rung_in_order(with_ladder):

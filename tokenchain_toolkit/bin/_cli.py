@@ -86,6 +86,21 @@ def add_norms_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--norms_data", type=Path, help="Kaldi directory of the same utterances")
 
 
+def add_listener_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option of a command that may have what T2S draws read by an ASR."""
+    parser.add_argument(
+        "--listener",
+        type=Path,
+        help="ASR model folder: with most_misread below 1, what it misreads is drawn again; not the ASR that is to "
+        "score the result",
+    )
+
+
+def listener_inputs(arguments: argparse.Namespace, most_misread: float) -> list[Path]:
+    """The file behind ``--listener``, if it is to listen."""
+    return [arguments.listener / "model.safetensors"] if arguments.listener and most_misread < 1 else []
+
+
 def norms_inputs(arguments: argparse.Namespace) -> list[Path]:
     """The files behind the options of ``add_norms_options``.
 

@@ -5,7 +5,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenchain_toolkit.bin._cli import add_norms_options, norms_inputs, run_command, stage_parser
+from tokenchain_toolkit.bin._cli import (
+    add_listener_option,
+    add_norms_options,
+    listener_inputs,
+    norms_inputs,
+    run_command,
+    stage_parser,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="Kaldi directory with the transcripts")
     parser.add_argument("--dump", type=Path, required=True, help="natural tokens of the set, for prompts")
     add_norms_options(parser)
+    add_listener_option(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the dump of drawn tokens")
     parser.add_argument("--device", default="cpu", help="torch device, such as cuda")
     return run_command(run, parser, argv)
@@ -29,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     config = load_config(T2SSamplingConfig, arguments.config, arguments.overrides)
     inputs = [arguments.model / "model.safetensors", arguments.data / "text", arguments.dump / ".done"]
-    inputs += norms_inputs(arguments)
+    inputs += [*norms_inputs(arguments), *listener_inputs(arguments, config.most_misread)]
     make_output(
         arguments.out,
         lambda: generate_dump(
@@ -40,6 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
             config=config,
             norms_data=arguments.norms_data,
             norms_dump=arguments.norms_dump,
+            listener=arguments.listener,
             device=arguments.device,
         ),
         inputs=inputs,

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tokenchain_toolkit.bin._cli import (
+    add_listener_option,
     add_norms_options,
     add_worker_options,
+    listener_inputs,
     norms_inputs,
     run_command,
     stage_parser,
@@ -43,6 +45,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--normaliser", choices=NORMALISERS, default="none", help="what texts go through before T2S's own text units"
     )
     add_norms_options(parser)
+    add_listener_option(parser)
     parser.add_argument("--out", type=Path, required=True, help="output folder, a Kaldi directory of the audio")
     add_worker_options(parser)
     return parser
@@ -68,8 +71,9 @@ def run(arguments: argparse.Namespace) -> None:
     prompts = read_table(arguments.prompts) if arguments.prompts else dict.fromkeys(texts, str(arguments.prompt))
     said = _what_prompts_say(arguments, texts, prompt_frames=sampling.prompt_frames)
     prompt_texts = {prompts[utt_id]: normalise(text) for utt_id, text in said.items() if utt_id in prompts}
-    names = ("tokenizer", "s2a", "t2s", "units", "norms_dump", "norms_data")
+    names = ("tokenizer", "s2a", "t2s", "units", "norms_dump", "norms_data", "listener")
     inputs = [*decoding_inputs(arguments.tokenizer), *norms_inputs(arguments)]
+    inputs += listener_inputs(arguments, sampling.most_misread)
     inputs += [folder / "model.safetensors" for folder in (arguments.s2a, arguments.t2s)]
     inputs += [arguments.units / ".done"] if arguments.units else []
     rows = text_rows(texts, prompts, prompt_texts=prompt_texts, t2s=arguments.t2s, tokenizer=arguments.tokenizer)

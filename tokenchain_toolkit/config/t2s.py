@@ -50,8 +50,9 @@ class T2SConfig(CommonConfig):
 class T2SSamplingConfig:
     """How semantic tokens are drawn.
 
-    A draw is bad if it does not end by itself, is off the expected length, or loops. Bad draws are made again; of those
-    of an utterance the best is kept: one that ended before one that did not, then one without a loop, then the one
+    A draw is bad if it does not end by itself, is off the expected length, loops, or is misread by an ASR that listens,
+    where there is one. Bad draws are made again; of those of an utterance the best is kept: one that ended before one
+    that did not, then one without a loop, then one of a good length, then the one that is misread least, then the one
     nearest to the expected length. While ``retries`` is not 0, the expected length also caps every draw.
 
     Attributes:
@@ -75,6 +76,8 @@ class T2SSamplingConfig:
         length_tolerance: A draw is off if it is so many times longer or shorter than expected.
         longest_loop: Frames in a row that may each repeat the frame one period before, whatever the period; 0 learns
             it, like ``frames_per_token``.
+        most_misread: A draw is bad if the ASR that --listener names misreads more than this share of the text's
+            characters; 1 does without. That ASR is then no judge of the kept draws: they are those that it can read.
         repetition_window: Last frames that are looked at before every draw of a token (repetition-aware sampling,
             VALL-E 2, section 3.2); 0 is off.
         retry_window: The same in draws that are made again; 0 takes ``repetition_window`` there, too.
@@ -96,6 +99,7 @@ class T2SSamplingConfig:
     extra_frames: float = 0.0
     length_tolerance: float = 1.8
     longest_loop: int = 0
+    most_misread: float = 1.0
     repetition_window: int = 0
     retry_window: int = 0
     repetition_share: float = 0.9
@@ -107,6 +111,8 @@ class T2SSamplingConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0, which is off")
         if not 0 <= self.top_p <= 1:
             raise ConfigError(f"top_p={self.top_p} must be in [0, 1]; 1 keeps the whole distribution")
+        if not 0 <= self.most_misread <= 1:
+            raise ConfigError(f"most_misread={self.most_misread} must be in [0, 1]; 1 does not listen")
         if self.batch_size < 1 or self.max_frames_per_token <= 0 or self.speaking_rate <= 0:
             raise ConfigError("batch_size, max_frames_per_token and speaking_rate must be positive")
         if self.length_tolerance <= 1:

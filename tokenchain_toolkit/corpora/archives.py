@@ -82,8 +82,8 @@ def fetch_all(
     if needed > free:
         raise DataError(
             f"{folder.absolute()}: archives and what they hold take up to {needed / 1e9:.1f} GB more, and "
-            f"{free / 1e9:.1f} GB are free; free some, name a folder on another disk with --downloads (./run.sh --data_args "
-            "'--downloads FOLDER'), or name a copy of the corpus in db.sh"
+            f"{free / 1e9:.1f} GB are free; free some, name a folder on another disk with --downloads (./run.sh "
+            "--data_args '--downloads FOLDER'), or name a copy of the corpus in db.sh"
         )
     for archive in archives:
         mirrored = replace(archive, url=archive.url.replace(OPENSLR, openslr.rstrip("/"), 1))

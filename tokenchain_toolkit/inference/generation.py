@@ -17,6 +17,7 @@ from tokenchain_toolkit.data.dataset import Example, TokenCorpus, TokenDataset, 
 from tokenchain_toolkit.data.manifest import check_same_tokenizer
 from tokenchain_toolkit.data.token_dump import Row, write_dump
 from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.inference.listening import Listener, load_listener
 from tokenchain_toolkit.inference.model_folder import SavedModel, load_model
 from tokenchain_toolkit.inference.t2s_sampling import FAULTS, SampledSpeech, sample_semantic
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms, learn_norms
@@ -34,6 +35,7 @@ def generate_dump(  # noqa: PLR0913
     config: T2SSamplingConfig,
     norms_data: Path | None = None,
     norms_dump: Path | None = None,
+    listener: Path | None = None,
     device: str = "cpu",
 ) -> None:
     """Speak the transcripts of a set as semantic tokens.
@@ -47,21 +49,25 @@ def generate_dump(  # noqa: PLR0913
         config: Sampling.
         norms_data: Kaldi directory of a set that was there in training, whose natural speech says what is bad.
         norms_dump: Its natural tokens; without them only what ``config`` gives is judged, and whether a draw ended.
+        listener: ASR that reads what is drawn, where ``config`` asks for one.
         device: Torch device.
 
     Raises:
-        TokenizerMismatchError: Tokens of prompts or norms are not those the model was trained on.
+        TokenizerMismatchError: Tokens of prompts or norms, or those of the listener, are not those the model was
+            trained on.
+        ConfigError: There is no listener, and ``config`` asks for one.
     """
     saved = load_model(model, kind="t2s")
     assert isinstance(saved.module, T2SModel)
     corpus = load_corpus(dump, data, text_tokenizer=saved.text_tokenizer)
     check_same_tokenizer(saved.manifest, corpus.dump.manifest, our_name=str(model), their_name=str(dump))
     natural = read_norms(norms_dump, norms_data, saved, name=str(model)) if norms_dump and norms_data else SpeechNorms()
+    listens = load_listener(listener, saved, config, t2s_name=str(model), device=device)
     t2s = saved.module.to(device)
     drawn: dict[str, SampledSpeech] = {}
 
     def rows() -> Iterator[Row]:
-        for utt_id, speech in speak(t2s, corpus, config=config, natural=natural):
+        for utt_id, speech in speak(t2s, corpus, config=config, natural=natural, listener=listens):
             drawn[utt_id] = replace(speech, semantic_T=speech.semantic_T[:0].clone())  # what is written is not kept
             yield utt_id, speech.semantic_T.cpu().numpy().astype(np.int16), None
 
@@ -69,6 +75,7 @@ def generate_dump(  # noqa: PLR0913
     write_json(out / "unfinished.json", sorted(utt_id for utt_id, speech in drawn.items() if not speech.ended))
     source = str(norms_dump) if norms_dump and norms_data else None
     found = {**count_retries(drawn), "natural_norms": {**asdict(natural), "learned_from": source}}
+    found["listener"] = str(listener) if listens else None
     write_json(out / "retries.json", found)
     first, kept = (found["bad_utts"][draw]["any"] for draw in ("first_draw", "kept_draw"))
     LOG.info("%s: %d utterances, %d drawn again", out, count, found["drawn_again"])
@@ -122,6 +129,7 @@ def speak(
     config: T2SSamplingConfig,
     natural: SpeechNorms | None = None,
     positions: Sequence[int] | None = None,
+    listener: Listener | None = None,
 ) -> Iterator[tuple[str, SampledSpeech]]:
     """Draw the semantic tokens of transcripts, batch by batch.
 
@@ -131,6 +139,7 @@ def speak(
         config: Sampling.
         natural: Norms by which draws are judged where ``config`` gives none.
         positions: Which of the usable utterances; all if None.
+        listener: Reads what is drawn; see `t2s_sampling.sample_semantic`.
 
     Yields:
         utt_id and what was drawn.
@@ -139,7 +148,7 @@ def speak(
     dataset = TokenDataset(corpus, prompts, seed=config.seed, epoch=0)
     chosen = range(len(dataset)) if positions is None else positions
     examples = [dataset[position] for position in chosen]
-    for place, speech in speak_examples(t2s, examples, config=config, natural=natural):
+    for place, speech in speak_examples(t2s, examples, config=config, natural=natural, listener=listener):
         yield examples[place].utt_id, speech
 
 
@@ -150,7 +159,12 @@ def stream_of(example: Example, seed: int) -> np.random.Generator:
 
 
 def speak_examples(
-    t2s: T2SModel, examples: Sequence[Example], *, config: T2SSamplingConfig, natural: SpeechNorms | None = None
+    t2s: T2SModel,
+    examples: Sequence[Example],
+    *,
+    config: T2SSamplingConfig,
+    natural: SpeechNorms | None = None,
+    listener: Listener | None = None,
 ) -> Iterator[tuple[int, SampledSpeech]]:
     """Draw the semantic tokens of texts, those of similar length together, so that a batch ends at about the same time.
 
@@ -159,6 +173,7 @@ def speak_examples(
         examples: Text ids and prompts; their semantic tokens are not looked at.
         config: Sampling.
         natural: Norms by which draws are judged where ``config`` gives none.
+        listener: Reads what is drawn; see `t2s_sampling.sample_semantic`.
 
     Yields:
         Place in ``examples`` and what was drawn.
@@ -180,5 +195,6 @@ def speak_examples(
             paces=[
                 t2s.pace_of(examples[member].prompt_text_L, examples[member].prompt_utt_frames) for member in members
             ],
+            listener=listener,
         )
         yield from zip(members.tolist(), drawn, strict=True)

@@ -37,6 +37,7 @@ class SpeechParts:
         units: ``exp/units_<tag>``, where T2S was trained on units.
         norms_dump: Natural tokens that say what T2S draws again; None for what the configuration gives alone.
         norms_data: Kaldi directory of the same utterances.
+        listener: ``exp/asr`` or ``exp/chain_<name>/asr``, where the sampling of T2S asks for one.
     """
 
     tokenizer: Path
@@ -45,6 +46,7 @@ class SpeechParts:
     units: Path | None = None
     norms_dump: Path | None = None
     norms_data: Path | None = None
+    listener: Path | None = None
 
 
 def speak_texts(
@@ -83,6 +85,7 @@ def speak_texts(
         saved = load_model(parts.t2s, kind="t2s")
         natural = read_norms(parts.norms_dump, parts.norms_data, saved, name=str(parts.t2s))
     settings: dict[str, Any] = {"t2s": str(parts.t2s), "units": str(parts.units) if parts.units else None}
+    settings["listener"] = str(parts.listener) if parts.listener else None
     settings |= {"sampling": config_dict(sampling), "decoding": config_dict(decoding), "natural": asdict(natural)}
     settings["prompt_texts"] = dict(prompt_texts)
     wav_tables, bad_tables = _run(
@@ -133,6 +136,7 @@ def speak_shard(  # noqa: PLR0913
     s2a: str,
     t2s: str,
     units: str | None,
+    listener: str | None,
     rows: list[Row],
     prompt_texts: dict[str, str],
     sampling: dict[str, Any],
@@ -153,6 +157,7 @@ def speak_shard(  # noqa: PLR0913
         sampling=merge_into(T2SSamplingConfig, sampling),
         decoding=merge_into(S2ADecodingConfig, decoding),
         natural=SpeechNorms(**natural),
+        listener=listener,
         device=device,
     )
     utt_ids, texts, prompts = zip(*rows, strict=True)

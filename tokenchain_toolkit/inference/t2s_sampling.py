@@ -14,10 +14,11 @@ import torch
 
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.inference.listening import Listener
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms, longest_loop
 from tokenchain_toolkit.models.t2s import T2SInput, T2SModel
 
-UNENDED, LOOP, LENGTH = FAULTS = ("unended", "loop", "length")
+UNENDED, LOOP, LENGTH, MISREAD = FAULTS = ("unended", "loop", "length", "misread")
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class SampledSpeech:
     Attributes:
         semantic_T: Tokens.
         ended: False if the length cap cut it off.
-        faults: What is bad about it, of ``unended``, ``loop`` and ``length``; none if it is good.
+        faults: What is bad about it, of ``unended``, ``loop``, ``length`` and ``misread``; none if it is good.
         draws: How often it was drawn.
         first_faults: What was bad about the first draw.
+        misread: Share of the text's characters that the listener misreads; 0 without one.
     """
 
     semantic_T: torch.Tensor
@@ -37,6 +39,7 @@ class SampledSpeech:
     faults: tuple[str, ...] = ()
     draws: int = 1
     first_faults: tuple[str, ...] = ()
+    misread: float = 0.0
 
 
 @torch.no_grad()
@@ -51,6 +54,7 @@ def sample_semantic(  # noqa: PLR0913
     streams: Sequence[np.random.Generator],
     natural: SpeechNorms | None = None,
     paces: Sequence[float] | None = None,
+    listener: Listener | None = None,
 ) -> list[SampledSpeech]:
     """Draw semantic tokens for a batch of texts until each has ended or reached its cap; draw bad ones again.
 
@@ -66,6 +70,7 @@ def sample_semantic(  # noqa: PLR0913
             that by which a model with ``text_positions: aligned`` places the text.
         paces: How slowly each speaker speaks, by which the expected length is multiplied; 1 if None. Those below 1
             count as 1: in the pace of a fast speaker more words are lost than that speaker loses.
+        listener: Says how much of each draw is misread, which is not judged if it is None.
 
     Raises:
         ConfigError: The model does not know speech without text, which guidance needs, or how long it is to speak,
@@ -81,6 +86,7 @@ def sample_semantic(  # noqa: PLR0913
     expected_B, caps_B = _expect(text_lengths_B, placed_B, rates_B, norms, config)
     texts = [text, *([replace(text, lengths_B=torch.zeros_like(text_lengths_B))] if config.guidance > 0 else [])]
     prompts = [t2s.assemble(each, prefix_BP, prefix_lengths_B, num_frames_B) for each in texts]
+    said = [text_L[:length].tolist() for text_L, length in zip(text_BL, text_lengths_B.tolist(), strict=True)]
     kept: dict[int, SampledSpeech] = {}
     rows = list(range(len(text_BL)))
     for draws in range(1, config.retries + 2):
@@ -88,8 +94,12 @@ def sample_semantic(  # noqa: PLR0913
         if draws > 1 and config.retry_window > 0:
             config = replace(config, repetition_window=config.retry_window)
         drawn = _draw_speech(t2s, parts, caps_B[rows], config=config, streams=[streams[row] for row in rows])
-        for row, speech in zip(rows, drawn, strict=True):
+        misread = [0.0] * len(rows)
+        if listener is not None:
+            misread = listener([each.semantic_T for each in drawn], [said[row] for row in rows])
+        for row, first_look, share in zip(rows, drawn, misread, strict=True):
             expected = float(expected_B[row])
+            speech = replace(first_look, misread=share)
             faults = _faults(speech, expected, norms, config)
             speech = replace(speech, faults=faults, first_faults=faults)
             first = kept.get(row, speech)
@@ -139,6 +149,7 @@ def _faults(speech: SampledSpeech, expected: float, norms: SpeechNorms, config: 
         UNENDED: not speech.ended,
         LOOP: 0 < norms.longest_loop < longest_loop(speech.semantic_T.cpu().numpy()),
         LENGTH: _off(speech, expected) > math.log(config.length_tolerance),
+        MISREAD: speech.misread > config.most_misread,
     }
     return tuple(fault for fault, there in found.items() if there)
 
@@ -149,10 +160,11 @@ def _off(speech: SampledSpeech, expected: float) -> float:
 
 
 def _better(one: SampledSpeech, other: SampledSpeech, expected: float) -> SampledSpeech:
-    """The draw to keep: one that ended, then one without a loop, then by length, then the first; a good one, if any."""
+    """The draw to keep, as T2SSamplingConfig says; the first of equal ones, and a good one, if there is any."""
 
-    def badness(speech: SampledSpeech) -> tuple[bool, bool, float]:
-        return UNENDED in speech.faults, LOOP in speech.faults, _off(speech, expected)
+    def badness(speech: SampledSpeech) -> tuple[bool, bool, bool, float, float]:
+        faults = speech.faults
+        return UNENDED in faults, LOOP in faults, LENGTH in faults, speech.misread, _off(speech, expected)
 
     return other if badness(other) < badness(one) else one
 

@@ -15,6 +15,7 @@ from tokenchain_toolkit.data.dataset import Example
 from tokenchain_toolkit.data.manifest import check_same_tokenizer
 from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.inference.generation import speak_examples
+from tokenchain_toolkit.inference.listening import load_listener
 from tokenchain_toolkit.inference.model_folder import SavedModel, load_model
 from tokenchain_toolkit.inference.speech_synthesizer import SpeechSynthesizer, SpeechTokens
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms
@@ -29,7 +30,7 @@ class SpokenText:
     Attributes:
         samples_N: Audio.
         semantic_T: The semantic tokens behind it, one per frame.
-        faults: What is bad about the draw, of ``unended``, ``loop`` and ``length``; none if it is good.
+        faults: What is bad about the draw, of ``unended``, ``loop``, ``length`` and ``misread``; none if it is good.
     """
 
     samples_N: np.ndarray
@@ -46,10 +47,11 @@ class TextToSpeech:
         units: Where T2S draws units instead of frames.
         sampling: How T2S draws, and what it draws again.
         natural: What natural speech is like, for ``retries``; see `generation.read_norms`.
+        listener: Folder of the ASR that reads what T2S draws, where ``sampling`` asks for one.
         device: Torch device of T2S.
 
     Raises:
-        ConfigError: T2S draws units, and there are none here.
+        ConfigError: T2S draws units, and there are none here, or there is no listener, and ``sampling`` asks for one.
         TokenizerMismatchError: The parts were trained on tokens of different tokenizers.
     """
 
@@ -61,6 +63,7 @@ class TextToSpeech:
         units: Units | None = None,
         sampling: T2SSamplingConfig | None = None,
         natural: SpeechNorms | None = None,
+        listener: str | Path | None = None,
         device: str = "cpu",
     ):
         assert isinstance(t2s.module, T2SModel) and t2s.text_tokenizer is not None
@@ -74,6 +77,8 @@ class TextToSpeech:
         self.synthesizer, self.units = synthesizer, units
         self.sampling, self.natural = sampling or T2SSamplingConfig(), natural
         self.sample_rate = synthesizer.sample_rate
+        folder = Path(listener) if listener else None
+        self._listener = load_listener(folder, t2s, self.sampling, t2s_name="T2S", device=device)
         self._t2s, self._text_tokenizer = t2s.module.to(device), t2s.text_tokenizer
 
     @classmethod
@@ -87,6 +92,7 @@ class TextToSpeech:
         sampling: T2SSamplingConfig | None = None,
         decoding: S2ADecodingConfig | None = None,
         natural: SpeechNorms | None = None,
+        listener: str | Path | None = None,
         device: str = "cpu",
     ) -> "TextToSpeech":
         """Load all parts from their folders.
@@ -99,11 +105,12 @@ class TextToSpeech:
             sampling: Of T2S; the defaults if None.
             decoding: Of S2A; the defaults if None.
             natural: As in the constructor.
+            listener: ``exp/asr`` or ``exp/chain_<name>/asr``, where ``sampling`` asks for one.
             device: Torch device.
 
         Raises:
             DataError: A file is missing or damaged.
-            ConfigError: T2S draws units, and ``units`` is None.
+            ConfigError: T2S draws units, and ``units`` is None, or there is no listener, and ``sampling`` asks for one.
             TokenizerMismatchError: The parts were trained on tokens of different tokenizers.
         """
         return cls(
@@ -112,6 +119,7 @@ class TextToSpeech:
             units=Units(Path(units)) if units else None,
             sampling=sampling,
             natural=natural,
+            listener=listener,
             device=device,
         )
 
@@ -174,7 +182,8 @@ class TextToSpeech:
                 )
             )
         found = {}
-        for place, speech in speak_examples(self._t2s, examples, config=self.sampling, natural=self.natural):
+        drawn = speak_examples(self._t2s, examples, config=self.sampling, natural=self.natural, listener=self._listener)
+        for place, speech in drawn:
             tokens_T = speech.semantic_T.cpu().numpy().astype(np.int16)
             found[place] = self.units.expand(tokens_T) if self.units else tokens_T, speech.faults
         return [found[place] for place in range(len(examples))]

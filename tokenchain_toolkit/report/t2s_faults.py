@@ -6,6 +6,7 @@ from typing import Any
 
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.t2s_audit import ANY, FAULTS
+from tokenchain_toolkit.metrics.token_recogniser import RECOGNISER
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class FaultLine:
         drawn_again: Utterances that were drawn more than once.
         bad_at_first: Utterances that were bad at the first draw.
         bad_left: Utterances that are bad in the draw that was kept.
+        listener: The ASR that read the draws, and had those that it misread made again; a dash without.
     """
 
     set_name: str
@@ -29,6 +31,7 @@ class FaultLine:
     drawn_again: int
     bad_at_first: int
     bad_left: int
+    listener: str
 
 
 def fault_names() -> list[str]:
@@ -53,9 +56,21 @@ def read_faults(exp: Path) -> list[FaultLine]:
                 drawn_again=retries["drawn_again"],
                 bad_at_first=bad["first_draw"]["any"],
                 bad_left=bad["kept_draw"]["any"],
+                listener=_listener(retries.get("listener"), judge=_judge(path.parent)),
             )
         )
     return sorted(lines, key=lambda line: (line.set_name, line.experiment))
+
+
+def _judge(folder: Path) -> str | None:
+    """The model that read what the audit is of."""
+    return str(read_json(folder / RECOGNISER)["model"]) if (folder / RECOGNISER).is_file() else None
+
+
+def _listener(listener: str | None, *, judge: str | None) -> str:
+    if listener is None:
+        return "–"
+    return f"{listener}, which is the judge, too" if listener == judge else listener
 
 
 def _share(share: dict[str, Any]) -> str:

@@ -201,18 +201,18 @@ if is_stage decode_asr; then
     done
 fi
 
-# draw MODEL EXPERIMENT: the texts of set $set as tokens
+# draw MODEL EXPERIMENT ASR: the texts of set $set as tokens; the ASR listens if conf/decode_t2s.yaml asks for that
 draw() {
     beside decode_t2s --config "$conf/decode_t2s.yaml" --model "$exp/$1" --data "$data/$set" \
         --dump "$(units_of "$dump/$set")" --norms_data "$data/$valid_set" --norms_dump "$(units_of "$dump/$valid_set")" \
-        --out "$exp/$2/t2s_$set" --device "$device" "${redo[@]}"
+        --listener "$exp/$3" --out "$exp/$2/t2s_$set" --device "$device" "${redo[@]}"
 }
 
 if is_stage decode_t2s; then
     for set in "${synth_names[@]}"; do
-        [[ -z $source ]] || draw t2s t2s
+        [[ -z $source ]] || draw t2s t2s asr
         for chain in "${chain_names[@]}"; do
-            draw "chain_$chain/t2s" "chain_$chain"
+            draw "chain_$chain/t2s" "chain_$chain" "chain_$chain/asr"
         done
     done
 fi
