@@ -1,5 +1,6 @@
 """What the sets of a recipe must have in common, and what not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_what_is_not_said_as_it_stands_is_a_warning(new_recipe, edit):
     assert not problems
     assert "data/train/text: digits in 2 texts (line 1, line 2): '2'; write numbers as words" in warnings[0]
     assert "data/train/text: punctuation in 2 texts (line 1, line 2): ','; take it out" in warnings[1]
+
+
+def test_a_training_set_that_is_smaller_than_validation_may_be_swapped(new_recipe):
+    train, valid = (read_set(new_recipe, Path("data") / name, TRAIN) for name in ("train", "valid"))
+    smaller = replace(train, wavs=train.wavs[:1])
+    (told,) = check_overlap([smaller, replace(valid, role=VALID)]).warnings
+    assert "data/valid (validation) has 2 utterances and data/train 1" in told and "swapped in run.sh" in told
 
 
 def test_the_order_of_the_sets_does_not_matter_for_what_they_share(new_recipe):

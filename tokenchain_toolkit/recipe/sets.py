@@ -163,7 +163,7 @@ def _characters_not_in_training(one: RecipeSet, known: set[str]) -> Iterator[str
 
 
 def check_overlap(sets: Sequence[RecipeSet]) -> Findings:
-    """Training shares no utterance with validation and test.
+    """Training shares no utterance with validation and test, and is larger than validation.
 
     What else is shared should be meant: utterances of validation and test, texts and speakers of training with either.
     """
@@ -173,6 +173,9 @@ def check_overlap(sets: Sequence[RecipeSet]) -> Findings:
         for other in sets[index + 1 :]:
             if one.role == other.role:
                 continue
+            if (one.role, other.role) == (TRAIN, VALID) and len(one.wavs) < len(other.wavs):
+                more = f"{other.folder} (validation) has {len(other.wavs)} utterances and {one.folder} {len(one.wavs)}"
+                found.warnings.append(f"{more}; fine if this is meant, else the two are swapped in run.sh")
             both = _shared_utterances(one, other)
             if one.role != TRAIN:
                 chosen = f"models are chosen by them, so the figures of {other.folder} are no test on unseen speech"
