@@ -7,8 +7,9 @@ import torch
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.inference import t2s_sampling
+from tokenchain_toolkit.inference.judged_draws import SampledSpeech
 from tokenchain_toolkit.inference.model_folder import load_model
-from tokenchain_toolkit.inference.t2s_sampling import SampledSpeech, draw, sample_semantic
+from tokenchain_toolkit.inference.t2s_sampling import draw, sample_semantic
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms
 
 

@@ -102,7 +102,7 @@ def test_labels_of_speech_alone_are_learned_without_feedback(make_chain_task, ru
 
 
 def test_text_alone_is_spoken_by_t2s_and_read_by_the_asr(make_chain_task, run_fit, tmp_path, monkeypatch):
-    from tokenchain_toolkit.inference.t2s_sampling import SampledSpeech
+    from tokenchain_toolkit.inference.judged_draws import SampledSpeech
     from tokenchain_toolkit.tasks import chain
 
     calls = []
@@ -128,7 +128,7 @@ def test_text_alone_is_spoken_by_t2s_and_read_by_the_asr(make_chain_task, run_fi
 
 
 def test_everything_is_learned_from_with_its_weight(make_chain_task, run_fit, make_corpus, tmp_path, monkeypatch):
-    from tokenchain_toolkit.inference.t2s_sampling import SampledSpeech
+    from tokenchain_toolkit.inference.judged_draws import SampledSpeech
     from tokenchain_toolkit.tasks import chain
 
     spoken = SampledSpeech(torch.arange(60) % 12, True)

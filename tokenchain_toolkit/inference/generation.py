@@ -17,9 +17,10 @@ from tokenchain_toolkit.data.dataset import Example, TokenCorpus, TokenDataset, 
 from tokenchain_toolkit.data.manifest import check_same_tokenizer
 from tokenchain_toolkit.data.token_dump import Row, write_dump
 from tokenchain_toolkit.files import write_json
+from tokenchain_toolkit.inference.judged_draws import FAULTS, SampledSpeech
 from tokenchain_toolkit.inference.listening import Listener, load_listener
 from tokenchain_toolkit.inference.model_folder import SavedModel, load_model
-from tokenchain_toolkit.inference.t2s_sampling import FAULTS, SampledSpeech, sample_semantic
+from tokenchain_toolkit.inference.t2s_sampling import sample_semantic
 from tokenchain_toolkit.metrics.speech_norms import SpeechNorms, learn_norms
 from tokenchain_toolkit.models.t2s import T2SModel
 

@@ -5,41 +5,18 @@ positions, L text positions, P prefix frames, W frames just before, K semantic c
 utterance's own randomness, so that it is drawn the same whatever others are beside it.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
 from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.inference.judged_draws import SampledSpeech, better, hear, judge
 from tokenchain_toolkit.inference.listening import Listener
-from tokenchain_toolkit.metrics.speech_norms import SpeechNorms, longest_loop
+from tokenchain_toolkit.metrics.speech_norms import SpeechNorms
 from tokenchain_toolkit.models.t2s import T2SInput, T2SModel
-
-UNENDED, LOOP, LENGTH, MISREAD = FAULTS = ("unended", "loop", "length", "misread")
-
-
-@dataclass(frozen=True)
-class SampledSpeech:
-    """What was drawn for one utterance.
-
-    Attributes:
-        semantic_T: Tokens.
-        ended: False if the length cap cut it off.
-        faults: What is bad about it, of ``unended``, ``loop``, ``length`` and ``misread``; none if it is good.
-        draws: How often it was drawn.
-        first_faults: What was bad about the first draw.
-        misread: Share of the text's characters that the listener misreads; 0 without one.
-    """
-
-    semantic_T: torch.Tensor
-    ended: bool
-    faults: tuple[str, ...] = ()
-    draws: int = 1
-    first_faults: tuple[str, ...] = ()
-    misread: float = 0.0
 
 
 @torch.no_grad()
@@ -86,7 +63,6 @@ def sample_semantic(  # noqa: PLR0913
     expected_B, caps_B = _expect(text_lengths_B, placed_B, rates_B, norms, config)
     texts = [text, *([replace(text, lengths_B=torch.zeros_like(text_lengths_B))] if config.guidance > 0 else [])]
     prompts = [t2s.assemble(each, prefix_BP, prefix_lengths_B, num_frames_B) for each in texts]
-    said = [text_L[:length].tolist() for text_L, length in zip(text_BL, text_lengths_B.tolist(), strict=True)]
     kept: dict[int, SampledSpeech] = {}
     rows = list(range(len(text_BL)))
     for draws in range(1, config.retries + 2):
@@ -94,17 +70,12 @@ def sample_semantic(  # noqa: PLR0913
         if draws > 1 and config.retry_window > 0:
             config = replace(config, repetition_window=config.retry_window)
         drawn = _draw_speech(t2s, parts, caps_B[rows], config=config, streams=[streams[row] for row in rows])
-        misread = [0.0] * len(rows)
         if listener is not None:
-            misread = listener([each.semantic_T for each in drawn], [said[row] for row in rows])
-        for row, first_look, share in zip(rows, drawn, misread, strict=True):
+            drawn = hear(drawn, text_BL[rows], text_lengths_B[rows], listener)
+        for row, speech in zip(rows, drawn, strict=True):
             expected = float(expected_B[row])
-            speech = replace(first_look, misread=share)
-            faults = _faults(speech, expected, norms, config)
-            speech = replace(speech, faults=faults, first_faults=faults)
-            first = kept.get(row, speech)
-            better = _better(first, speech, expected)
-            kept[row] = replace(better, draws=draws, first_faults=first.first_faults)
+            judged = judge(speech, expected, norms, config)
+            kept[row] = replace(better(kept.get(row, judged), judged, expected), draws=draws)
         rows = [row for row in rows if kept[row].faults]
         if not rows:
             break
@@ -141,32 +112,6 @@ def _norms(config: T2SSamplingConfig, natural: SpeechNorms) -> SpeechNorms:
     """The configured norms, and natural ones in the place of those that are not."""
     line = config if config.frames_per_token > 0 else natural
     return SpeechNorms(line.frames_per_token, line.extra_frames, config.longest_loop or natural.longest_loop)
-
-
-def _faults(speech: SampledSpeech, expected: float, norms: SpeechNorms, config: T2SSamplingConfig) -> tuple[str, ...]:
-    """What is bad about a draw; a length that is not known to be wrong is right."""
-    found = {
-        UNENDED: not speech.ended,
-        LOOP: 0 < norms.longest_loop < longest_loop(speech.semantic_T.cpu().numpy()),
-        LENGTH: _off(speech, expected) > math.log(config.length_tolerance),
-        MISREAD: speech.misread > config.most_misread,
-    }
-    return tuple(fault for fault, there in found.items() if there)
-
-
-def _off(speech: SampledSpeech, expected: float) -> float:
-    """How far the length is from the expected one, by the logarithm of their ratio."""
-    return abs(math.log(len(speech.semantic_T) / expected)) if expected else 0.0
-
-
-def _better(one: SampledSpeech, other: SampledSpeech, expected: float) -> SampledSpeech:
-    """The draw to keep, as T2SSamplingConfig says; the first of equal ones, and a good one, if there is any."""
-
-    def badness(speech: SampledSpeech) -> tuple[bool, bool, bool, float, float]:
-        faults = speech.faults
-        return UNENDED in faults, LOOP in faults, LENGTH in faults, speech.misread, _off(speech, expected)
-
-    return other if badness(other) < badness(one) else one
 
 
 def _draw_speech(
