@@ -65,3 +65,11 @@ def test_sha256_reads_files_longer_than_a_block(tmp_path):
     content = bytes(range(256)) * 8192  # two MiB
     (tmp_path / "file.bin").write_bytes(content)
     assert sha256_of(tmp_path / "file.bin") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("content", [b"", b"{half", b"\xff"])
+def test_a_damaged_json_file_is_named(tmp_path, content):
+    path = tmp_path / "score.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"score\.json is damaged.*--overwrite"):
+        read_json(path)

@@ -90,8 +90,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON file.
+
+    Raises:
+        DataError: It holds something else, as after a crash of the machine.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        what = f"{path} is damaged, it holds no JSON ({error})"
+        raise DataError(f"{what}; remove it and run the stage that makes it again, with --overwrite") from error
 
 
 def sha256_of(path: Path) -> str:

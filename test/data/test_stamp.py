@@ -50,6 +50,19 @@ def test_another_input_or_config_makes_it_stale(tmp_path, source, finished, what
     assert changed.state() == "partial"
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{half"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_damaged_stamp_is_that_of_something_else(tmp_path, source, content, overwrite):
+    stamp = stamp_of(tmp_path, source)
+    stamp.begin()
+    stamp.finish()
+    (stamp.folder / ".done").write_text(content)
+    again = stamp_of(tmp_path, source)
+    assert again.state() == "stale" and again.begin(overwrite=overwrite)
+    again.finish()
+    assert stamp_of(tmp_path, source).state() == "up_to_date"
+
+
 def test_a_killed_stage_keeps_its_output_and_overwrite_does_not(tmp_path, source):
     stamp = stamp_of(tmp_path, source)
     stamp.begin()

@@ -209,6 +209,25 @@ def test_characters_without_a_token(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("content", ["", "{}"])
+def test_a_damaged_result_is_made_anew(tmp_path: Path, content: str) -> None:
+    folder = make_data_dir(tmp_path)
+    (folder / ".valid").write_text(content)
+    assert validate_data_dir(folder).ok and len((folder / ".valid").read_text()) > 2
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--num_jobs", "0"], "--num_jobs 0 must be"),
+        (["--train_data", "data", "--valid_data", "data"], "can't be both"),
+    ],
+)
+def test_options_that_cannot_be_meant(tmp_path: Path, caplog, options: list[str], told: str) -> None:
+    assert main([str(make_data_dir(tmp_path)), *options]) == 1
+    assert told in caplog.text
+
+
 def test_result_is_remembered_until_something_changes(tmp_path: Path) -> None:
     folder = make_data_dir(tmp_path)
     stamp = folder / ".valid"

@@ -103,6 +103,8 @@ def test_what_a_prompt_says_is_of_no_use_to_a_model_that_knows_no_pace(parts, tm
             "a-0.wav, by the text given for it: the token list does not know",
         ),
         (["--text", "abc", "--prompt_text", "abc"], "T2S hears no prompt"),
+        (["--text", "abc", "--listener", "asr"], "--listener asr has nothing to do while t2s.most_misread is 1"),
+        (["--text", "abc", "--device", "gpuu"], "PyTorch knows no such device"),
         (["--text", "abc", "t2s.most_misread=0.5"], "name its folder with --listener"),
         (["--text", "abc", "--norms_dump", "dump"], "--norms_dump and --norms_data belong together"),
     ],
@@ -113,8 +115,8 @@ def test_what_cannot_be_done_is_named(parts, tmp_path, caplog, arguments, said):
 
 
 def test_an_asr_may_listen_to_what_is_spoken(parts, tmp_path):
-    arguments = ["--text", "abc", "t2s.most_misread=0.0"]
-    assert speak_with(parts, tmp_path / "out", *arguments, prompt=parts.wavs["a-0"], listener=parts.asr) == 0
+    options = ["t2s.most_misread=0.0", "--listener", str(parts.asr)]  # between settings, as when it is appended
+    assert speak_with(parts, tmp_path / "out", "--text", "abc", *options, prompt=parts.wavs["a-0"]) == 0
     assert "misread" in (tmp_path / "out" / "bad.tsv").read_text()  # by random weights
 
 

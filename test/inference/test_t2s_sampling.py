@@ -168,7 +168,7 @@ def test_the_pace_of_a_speaker_is_that_of_one_utterance(make_t2s):
 def test_a_speaking_rate_needs_a_model_that_knows_how_long_it_is_to_speak(make_t2s, batch):
     with pytest.raises(ConfigError, match=r"speaking_rate needs a T2S that was trained with model\.text_positions"):
         sample(make_t2s(text_positions="order"), batch, speaking_rate=1.2)
-    with pytest.raises(ConfigError, match="speaking_rate must be positive"):
+    with pytest.raises(ConfigError, match="speaking_rate=0.0 must be from 0.1 to 10"):
         sample(make_t2s(), batch, speaking_rate=0.0)
 
 
@@ -477,6 +477,11 @@ def test_bad_draws_are_made_again_with_a_window_of_their_own(
         ({"top_p": 1.5}, "top_p=1.5"),
         ({"batch_size": 0}, "batch_size"),
         ({"length_tolerance": 1.0}, "length_tolerance=1.0"),
+        ({"length_tolerance": float("nan")}, "length_tolerance=nan"),
+        ({"temperature": float("nan")}, "temperature=nan"),
+        ({"temperature": float("inf")}, "temperature=inf"),
+        ({"speaking_rate": float("inf")}, "speaking_rate=inf"),
+        ({"seed": -1}, "seed=-1 must be at least 0"),
         ({"most_misread": -0.1}, "most_misread=-0.1"),
         ({"most_misread": float("nan")}, "most_misread=nan"),
     ],

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenchain_toolkit.errors import ConfigError, TokenChainError
+from tokenchain_toolkit.errors import ConfigError, DataError, TokenChainError
 from tokenchain_toolkit.files import disk_faults_named, read_json
 
 # How long an OpenMP thread that has nothing to do keeps its core busy before it sleeps, in turns of a loop. By the
@@ -29,7 +29,9 @@ def stage_parser(description: str, *, config: bool = True) -> argparse.ArgumentP
 
 
 def _check_device(arguments: argparse.Namespace) -> None:
-    """Refuse ``--device cuda`` where the work is done here and there is no such device; a dry run does no work.
+    """Refuse a device that PyTorch does not know, and ``--device cuda`` where the work is done here without a GPU.
+
+    A dry run does no work.
 
     Raises:
         ConfigError: There is none.
@@ -37,9 +39,15 @@ def _check_device(arguments: argparse.Namespace) -> None:
     if getattr(arguments, "dry_run", False):
         return
     device = getattr(arguments, "device", "cpu")
-    if device.startswith("cuda") and getattr(arguments, "executor", "local") == "local":
-        import torch
+    if device == "cpu":
+        return
+    import torch
 
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"--device {device}: PyTorch knows no such device; give cpu, cuda or cuda:0") from error
+    if device.startswith("cuda") and getattr(arguments, "executor", "local") == "local":
         if not torch.cuda.is_available():
             raise ConfigError(f"--device {device}: PyTorch finds no GPU on this machine; use --device cpu")
 
@@ -56,7 +64,7 @@ def json_target(value: str) -> Path:
     if path.is_file():
         try:
             read_json(path)
-        except ValueError as error:
+        except DataError as error:
             raise argparse.ArgumentTypeError(f"{value} is there and no JSON file; name another one") from error
     return path
 
@@ -134,6 +142,14 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; settings (``key=value``) may stand between options, too."""
+    try:
+        return parser.parse_intermixed_args(argv)
+    except TypeError:  # a parser of subcommands, which can't
+        return parser.parse_args(argv)
+
+
 def run_command(
     main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, argv: Sequence[str] | None
 ) -> int:
@@ -141,7 +157,7 @@ def run_command(
 
     A request to end (SIGTERM) leaves ``main`` as an exception does, so that jobs it has started are ended too.
     """
-    arguments = parser.parse_args(argv)
+    arguments = _parse(parser, argv)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # which is read when PyTorch is imported
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.config.t2s import T2SSamplingConfig
     from tokenchain_toolkit.data.kaldi import read_table
     from tokenchain_toolkit.data.stamp import make_output
+    from tokenchain_toolkit.errors import ConfigError
     from tokenchain_toolkit.inference.speaking import SpeechParts, speak_texts
     from tokenchain_toolkit.inference.spoken_inputs import text_rows
     from tokenchain_toolkit.text.normalise import get_normaliser
@@ -65,6 +66,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     sampling = load_config(T2SSamplingConfig, arguments.t2s_config, _part(arguments.overrides, "t2s"))
     decoding = load_config(S2ADecodingConfig, arguments.s2a_config, _part(arguments.overrides, "s2a"))
+    if arguments.listener and sampling.most_misread >= 1:
+        raise ConfigError(
+            f"--listener {arguments.listener} has nothing to do while t2s.most_misread is 1; give the share of a "
+            "text's characters that it may misread, such as t2s.most_misread=0, or leave --listener out"
+        )
     given = read_table(arguments.texts) if arguments.texts else _numbered(arguments.text)
     normalise = get_normaliser(arguments.normaliser)
     texts = {utt_id: normalise(text) for utt_id, text in given.items()}

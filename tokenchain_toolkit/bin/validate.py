@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.text.bpe import TextTokenizer
 
     logger = logging.getLogger(__name__)
+    _check(arguments)
     rules = AudioRules(
         sample_rate=arguments.sample_rate,
         min_seconds=arguments.min_seconds,
@@ -85,6 +86,20 @@ def run(arguments: argparse.Namespace) -> None:
             tell(found)
     if num_problems:
         raise DataError(f"{counted(num_problems, 'problem')}, listed above; mend them and run validate again")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Options that cannot be meant.
+
+    Raises:
+        ConfigError: No job is to run, or a set is for training and for validation.
+    """
+    from tokenchain_toolkit.errors import ConfigError
+
+    if arguments.num_jobs < 1:
+        raise ConfigError(f"--num_jobs {arguments.num_jobs} must be at least 1")
+    for folder in set(arguments.train_data) & set(arguments.valid_data):
+        raise ConfigError(f"{folder} is named by --train_data and by --valid_data; a set can't be both")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

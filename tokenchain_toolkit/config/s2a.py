@@ -1,5 +1,6 @@
 """Settings of S2A, the masked generative model from semantic tokens to acoustic codes."""
 
+import math
 from dataclasses import dataclass, field
 
 from tokenchain_toolkit.config.training import CommonConfig, DataConfig, check_shares
@@ -75,5 +76,5 @@ class S2ADecodingConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("temperature", "top_k", "guidance", "seed"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0")

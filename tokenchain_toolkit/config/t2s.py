@@ -1,9 +1,12 @@
 """Settings of T2S, from text to semantic tokens; the defaults are paper-size (marks in conf/paper/t2s.yaml)."""
 
+import math
 from dataclasses import dataclass, field
 
 from tokenchain_toolkit.config.training import CommonConfig, check_heads, check_shares
 from tokenchain_toolkit.errors import ConfigError
+
+SLOWEST, FASTEST = 0.1, 10.0  # rates of speaking that make any sense
 
 
 @dataclass
@@ -107,15 +110,19 @@ class T2SSamplingConfig:
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         for name in ("temperature", "guidance", "retries", "top_k", "repetition_window", "retry_window"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0, which is off")
+        if self.seed < 0:
+            raise ConfigError(f"seed={self.seed} must be at least 0")
         if not 0 <= self.top_p <= 1:
             raise ConfigError(f"top_p={self.top_p} must be in [0, 1]; 1 keeps the whole distribution")
         if not 0 <= self.most_misread <= 1:
             raise ConfigError(f"most_misread={self.most_misread} must be in [0, 1]; 1 does not listen")
-        if self.batch_size < 1 or self.max_frames_per_token <= 0 or self.speaking_rate <= 0:
-            raise ConfigError("batch_size, max_frames_per_token and speaking_rate must be positive")
-        if self.length_tolerance <= 1:
+        if self.batch_size < 1 or not 0 < self.max_frames_per_token < math.inf:
+            raise ConfigError("batch_size and max_frames_per_token must be positive")
+        if not SLOWEST <= self.speaking_rate <= FASTEST:
+            raise ConfigError(f"speaking_rate={self.speaking_rate} must be from {SLOWEST} to {FASTEST}; 1 is natural")
+        if not 1 < self.length_tolerance < math.inf:
             raise ConfigError(f"length_tolerance={self.length_tolerance} allows no length; give more than 1")
         again = self.retry_window or self.repetition_window
         if self.retries > 0 and self.temperature == 0 and again == 0:

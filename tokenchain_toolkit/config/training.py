@@ -79,7 +79,7 @@ class TrainingConfig:
         at_least = dict.fromkeys(
             ("max_epochs", "batch_frames", "max_batch_size", "min_batch_size", "devices", "num_nodes"), 1
         )
-        at_least |= dict.fromkeys(("device_frames", "gradient_clip", "num_workers", "average_best"), 0)
+        at_least |= dict.fromkeys(("device_frames", "gradient_clip", "num_workers", "average_best", "seed"), 0)
         for name, least in at_least.items():
             if not getattr(self, name) >= least:  # nor is what is no number
                 raise ConfigError(f"training.{name}={getattr(self, name)} must be at least {least}")

@@ -129,12 +129,11 @@ class StageStamp:
 
     def _made(self, stamp: Path) -> bool:
         """Is this the stamp of what these inputs and settings make?"""
-        return stamp.is_file() and bool(read_json(stamp).get("fingerprint") == self.record["fingerprint"])
+        return stamp.is_file() and read_stamp(stamp).get("fingerprint") == self.record["fingerprint"]
 
     def _before(self) -> dict[str, Any]:
         """What the output that is there was made from."""
-        record: dict[str, Any] = read_json(self.folder / (DONE if (self.folder / DONE).is_file() else STARTED))
-        return record
+        return read_stamp(self.folder / (DONE if (self.folder / DONE).is_file() else STARTED))
 
     def _refuse_what_is_not_ours(self, state: str, *, overwrite: bool, subject: str | None) -> None:
         """Stop before anything is removed that is no older output of this stage."""
@@ -251,8 +250,17 @@ def input_digest(path: Path) -> str:
 
     Doing the same once more, which takes other seconds, then leaves what follows up to date.
     """
-    fingerprint = read_json(path).get("fingerprint") if path.name == DONE else None
+    fingerprint = read_stamp(path).get("fingerprint") if path.name == DONE else None
     return fingerprint or sha256_of(path)
+
+
+def read_stamp(path: Path) -> dict[str, Any]:
+    """Content of a stamp; nothing if it is damaged, so that what it stands for is not up to date."""
+    try:
+        record = read_json(path)
+    except DataError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from tokenchain_toolkit import __version__
 from tokenchain_toolkit.data.audio_scan import AudioRules, scan_audio
 from tokenchain_toolkit.data.kaldi import read_rows, rows_of
+from tokenchain_toolkit.data.stamp import read_stamp
 from tokenchain_toolkit.errors import DataError, counted
-from tokenchain_toolkit.files import read_json, write_json
+from tokenchain_toolkit.files import write_json
 
 TABLES = ("wav.scp", "text", "utt2spk")
 VALID = ".valid"
@@ -87,8 +88,8 @@ def validate_data_dir(
         _check_characters(folder / "text", texts, token_list, report.problems)
     fingerprint = _fingerprint(wavs, texts, speakers, rules)
     if not overwrite and not report.problems and (folder / VALID).is_file():
-        stamp = read_json(folder / VALID)
-        if stamp["fingerprint"] == fingerprint:
+        stamp = read_stamp(folder / VALID)
+        if stamp.get("fingerprint") == fingerprint:
             return ValidationReport(**stamp["report"])
     report.num_utterances = len(wavs)
     report.num_speakers = len({speaker for _, speaker in speakers.values()})

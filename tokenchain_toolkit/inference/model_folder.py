@@ -151,7 +151,7 @@ def _read_facts(folder: Path, *, kind: str) -> dict[str, Any]:
             raise DataError(f"{part} is missing; run the stage that trains {folder} to its end")
     try:
         facts = read_json(path)
-    except ValueError as error:
+    except DataError as error:
         raise DataError(f"{path} is no JSON ({error}); train the model again with --overwrite") from error
     if not isinstance(facts, dict) or not {"kind", "model", "epoch"} <= facts.keys():
         raise DataError(f"{path} does not name kind, model and epoch; train the model again with --overwrite")

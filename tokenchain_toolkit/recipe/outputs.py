@@ -8,9 +8,8 @@ from typing import Any
 from tokenchain_toolkit.config.load import config_dict, load_config
 from tokenchain_toolkit.config.schemas import schema_of
 from tokenchain_toolkit.data.stage_folder import DONE, STARTED, lost_outputs
-from tokenchain_toolkit.data.stamp import changed_inputs, changed_settings, input_digest
+from tokenchain_toolkit.data.stamp import changed_inputs, changed_settings, input_digest, read_stamp
 from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.recipe.commands import StageCommand
 from tokenchain_toolkit.recipe.findings import Findings
 
@@ -32,11 +31,13 @@ def check_outputs(root: Path, commands: Sequence[StageCommand], folders: Iterabl
             continue
         again = f"run ./run.sh --stage {command.stage}"
         if (root / out / DONE).is_file():
-            record = read_json(root / out / DONE)
+            record = read_stamp(root / out / DONE)
+            if not record:
+                found.problems.append(f"{out}/{DONE} is damaged; {again}")
             for path, state in changed_inputs(record, root=root, digest=digest).items():
                 found.problems.append(f"{out} is stale: it was made from {path}, which {state} since; {again}")
             found.problems += [f"{path.relative_to(root)} is gone; {again}" for path in lost_outputs(root / out)]
-            for key in _changed_settings(root, command, record["config"]):
+            for key in _changed_settings(root, command, record.get("config", {})):
                 found.problems.append(f"{out} is stale: {key} is another in {command.one('config')} now; {again}")
         elif (root / out / STARTED).is_file():
             found.warnings.append(f"{out} is not finished: its stage runs, or was ended; {again}, which goes on")

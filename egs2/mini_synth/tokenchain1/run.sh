@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole chain on speech that eSpeak NG makes: no download, about 14 minutes on two CPU cores.
+# The whole chain on speech that eSpeak NG makes: no download, about a quarter of an hour on two idle CPU cores.
 # Options go to tokenchain.sh, for instance: ./run.sh --stage train_chain --chains "baseline st_argmax st_gumbel"
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
