@@ -52,15 +52,15 @@ def test_another_input_or_config_makes_it_stale(tmp_path, source, finished, what
 
 @pytest.mark.parametrize("content", ["", "[]", "{half"])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_damaged_stamp_is_that_of_something_else(tmp_path, source, content, overwrite):
+def test_a_folder_with_a_damaged_stamp_is_left_alone(tmp_path, source, content, overwrite):
     stamp = stamp_of(tmp_path, source)
     stamp.begin()
     stamp.finish()
     (stamp.folder / ".done").write_text(content)
-    again = stamp_of(tmp_path, source)
-    assert again.state() == "stale" and again.begin(overwrite=overwrite)
-    again.finish()
-    assert stamp_of(tmp_path, source).state() == "up_to_date"
+    (stamp.folder / "mine").touch()
+    with pytest.raises(DataError, match=r"stamp in .* is damaged or another program's.*remove the folder"):
+        stamp_of(tmp_path, source).begin(overwrite=overwrite)
+    assert (stamp.folder / "mine").exists()
 
 
 def test_a_killed_stage_keeps_its_output_and_overwrite_does_not(tmp_path, source):

@@ -69,7 +69,7 @@ def test_a_setting_that_the_environment_gives_is_not_compared(recipe, edit):
 def test_a_damaged_stamp_is_named(recipe):
     (recipe / OUT / ".done").write_text("")
     (problem,) = check_outputs(recipe, COMMANDS, FOLDERS).problems
-    assert problem == f"{OUT}/.done is damaged; run ./run.sh --stage train_bpe"
+    assert problem == f"{OUT}/.done is damaged; remove {OUT} and run ./run.sh --stage train_bpe"
 
 
 def test_an_output_that_is_not_finished_is_a_warning(recipe):

@@ -94,8 +94,9 @@ class StageStamp:
             also: Folders that are made together with this one.
 
         Raises:
-            DataError: The folder holds files and no stamp, so it was not made by a stage, or it holds what a stage with
-                other settings altogether made, such as a model where speech is to go; or another run is at work in it.
+            DataError: The folder holds files and no readable stamp, so it was not made by a stage, or it holds what a
+                stage with other settings altogether made, such as a model where speech is to go; or another run is at
+                work in it.
         """
         recover(self.folder)
         state = self.state()
@@ -141,6 +142,11 @@ class StageStamp:
             _refuse_files_of_others(self.folder)
             return
         before = self._before()
+        if not before:
+            raise DataError(
+                f"the stamp in {self.folder} (.done or .started) is damaged or another program's, so it cannot be said "
+                "whose files these are; remove the folder if they can go, or name another one"
+            )
         theirs, ours = before.get("config", {}), self.record["config"]
         maker = before.get("command", "")
         is_other = maker and self.record["command"] and maker != self.record["command"]

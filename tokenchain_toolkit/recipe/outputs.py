@@ -33,7 +33,7 @@ def check_outputs(root: Path, commands: Sequence[StageCommand], folders: Iterabl
         if (root / out / DONE).is_file():
             record = read_stamp(root / out / DONE)
             if not record:
-                found.problems.append(f"{out}/{DONE} is damaged; {again}")
+                found.problems.append(f"{out}/{DONE} is damaged; remove {out} and {again}")
             for path, state in changed_inputs(record, root=root, digest=digest).items():
                 found.problems.append(f"{out} is stale: it was made from {path}, which {state} since; {again}")
             found.problems += [f"{path.relative_to(root)} is gone; {again}" for path in lost_outputs(root / out)]
