@@ -331,8 +331,6 @@ def test_units_go_to_asr_and_t2s_and_frames_to_s2a_and_the_codec(tmp_path):
         (("--num_gpus", "0"), "--num_gpus 0 must be"),
         (("--conf", "nope"), "--conf nope is no folder"),
         (("--chains", "nope"), "--chains names nope"),
-        (("--train_set", "a", "--valid_set", "a"), "a is --train_set, and --valid_set or --test_sets, too"),
-        (("--train_set", "b", "--test_sets", "a b"), "b is --train_set, and --valid_set or --test_sets, too"),
         (("--replay_sets", "nope"), "--replay_sets need --source"),
         (
             ("--source", "..", "--source_sets", "a b", "--replay_sets", "b c"),

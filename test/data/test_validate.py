@@ -220,7 +220,7 @@ def test_a_damaged_result_is_made_anew(tmp_path: Path, content: str) -> None:
     ("options", "told"),
     [
         (["--num_jobs", "0"], "--num_jobs 0 must be"),
-        (["--train_data", "data", "--valid_data", "data"], "can't be both"),
+        (["--train_data", "data", "--valid_data", "data"], "data is the training set and named for validation"),
     ],
 )
 def test_options_that_cannot_be_meant(tmp_path: Path, caplog, options: list[str], told: str) -> None:

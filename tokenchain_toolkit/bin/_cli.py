@@ -38,7 +38,7 @@ def _check_device(arguments: argparse.Namespace) -> None:
     """
     if getattr(arguments, "dry_run", False):
         return
-    device = getattr(arguments, "device", "cpu")
+    device = getattr(arguments, "device", "") or "cpu"  # empty where it says what run.sh would take
     if device == "cpu":
         return
     import torch

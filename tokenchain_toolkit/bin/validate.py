@@ -98,8 +98,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
     if arguments.num_jobs < 1:
         raise ConfigError(f"--num_jobs {arguments.num_jobs} must be at least 1")
-    for folder in set(arguments.train_data) & set(arguments.valid_data):
-        raise ConfigError(f"{folder} is named by --train_data and by --valid_data; a set can't be both")
+    for folder in arguments.train_data:
+        if folder in arguments.valid_data or arguments.data_dirs.count(folder) > 1:
+            raise ConfigError(
+                f"{folder} is the training set and named for validation or test, too; name another set there in run.sh"
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
