@@ -256,7 +256,7 @@ def input_digest(path: Path) -> str:
 
     Doing the same once more, which takes other seconds, then leaves what follows up to date.
     """
-    fingerprint = read_stamp(path).get("fingerprint") if path.name == DONE else None
+    fingerprint = read_json(path).get("fingerprint") if path.name == DONE else None
     return fingerprint or sha256_of(path)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenchain_toolkit.data.kaldi import read_rows
 from tokenchain_toolkit.data.stage_folder import DONE, files_below
-from tokenchain_toolkit.data.stamp import CHANGED, changed_inputs, input_digest, read_stamp
+from tokenchain_toolkit.data.stamp import CHANGED, changed_inputs, input_digest
 from tokenchain_toolkit.files import read_json
 from tokenchain_toolkit.metrics.alignment import AlignedUtterance, read_alignments
 from tokenchain_toolkit.metrics.score import SCORED_FROM
@@ -108,7 +108,7 @@ def described(settings: Mapping[str, Any]) -> str:
 def read_stage_times(inputs: ReportInputs) -> dict[str, float]:
     """Output folder -> seconds that its stage took, from the stamps, longest first; what took under 1 s is left out."""
     stamps = [path for folder in (inputs.data, inputs.dump, inputs.exp) for path in files_below(folder, DONE)]
-    seconds = {str(path.parent): float(read_stamp(path).get("seconds", 0.0)) for path in stamps}
+    seconds = {str(path.parent): float(read_json(path).get("seconds", 0.0)) for path in stamps}
     return dict(sorted(((k, v) for k, v in seconds.items() if v >= 1), key=lambda item: -item[1]))
 
 
@@ -123,7 +123,7 @@ def read_stale(inputs: ReportInputs) -> dict[str, list[str]]:
     }
     records |= {path: str(path.with_name("score.json")) for path in files_below(inputs.exp, SCORED_FROM)}
     for record, output in records.items():
-        changed = changed_inputs(read_stamp(record), root=Path(), digest=digest)
+        changed = changed_inputs(read_json(record), root=Path(), digest=digest)
         # An input that is gone, such as data that was removed to save space, does not make an output wrong.
         if names := [name for name, state in changed.items() if state == CHANGED]:
             stale[output] = names
