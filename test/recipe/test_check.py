@@ -54,6 +54,13 @@ def test_problems_of_all_respects_are_listed_at_once(new_recipe, shown, edit):
     assert "6 problems, listed above" in lines[-1]
 
 
+def test_one_set_for_training_and_test(new_recipe, shown, edit):
+    edit(new_recipe / "run.sh", '--test_sets "test"', '--test_sets "train"')
+    status, lines = shown()
+    (problem,) = [line for line in lines if "problem: " in line]
+    assert status == 1 and "data/train is the training set and named for validation or test, too" in problem
+
+
 def test_characters_that_the_text_units_are_told_to_have(new_recipe, shown, edit):
     edit(new_recipe / "data" / "test" / "text", "a cab", "a 3")
     assert shown()[0] == 1

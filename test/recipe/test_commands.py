@@ -5,7 +5,7 @@ import pytest
 from tokenchain_toolkit.data.audio_scan import AudioRules
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.recipe.commands import audio_rules_of, parse_commands
-from tokenchain_toolkit.recipe.sets import roles_of
+from tokenchain_toolkit.recipe.sets import purposes_of
 
 SHOWN = """== stage 1: data
 local/data.sh
@@ -50,7 +50,7 @@ def test_a_threshold_that_is_no_number_is_named():
 
 
 def test_sets_have_the_role_that_the_commands_give_them():
-    roles = {str(folder): role for folder, role in roles_of(parse_commands(SHOWN)).items()}
+    roles = {str(folder): role for folder, role in purposes_of(parse_commands(SHOWN)).roles().items()}
     assert roles == {
         "data/train": "training",
         "data/more": "training",

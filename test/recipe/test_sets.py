@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tokenchain_toolkit.recipe.sets import TEST, TRAIN, VALID, check_ids_and_paths, check_overlap, check_texts, read_set
+from tokenchain_toolkit.recipe.sets import (
+    TEST,
+    TRAIN,
+    VALID,
+    Purposes,
+    check_ids_and_paths,
+    check_overlap,
+    check_purposes,
+    check_texts,
+    read_set,
+)
 
 CHECKS = (check_ids_and_paths, check_texts, check_overlap)
 
@@ -66,6 +76,25 @@ def test_a_training_set_that_is_smaller_than_validation_may_be_swapped(new_recip
     smaller = replace(train, wavs=train.wavs[:1])
     (told,) = check_overlap([smaller, replace(valid, role=VALID)]).warnings
     assert "data/valid (validation) has 2 utterances and data/train 1" in told and "swapped in run.sh" in told
+
+
+@pytest.mark.parametrize(
+    ("valid", "checked", "evaluated", "problem", "warning"),
+    [
+        ("valid", "train valid test", "", None, None),
+        ("train", "train train test", "", "train is the training set and named for validation or test", None),
+        ("valid", "train valid train", "", "train is the training set and named for validation or test", None),
+        ("valid", "train valid test", "test train", "train is the training set and named for validation or test", None),
+        ("valid", "train valid test test", "", "test is named 2 times as a test set", None),
+        ("valid", "train valid valid", "", None, "valid is named for validation and test"),
+        ("valid", "train valid", "valid", None, "valid is named for validation and test"),
+    ],
+)
+def test_a_set_has_one_purpose(valid, checked, evaluated, problem, warning):
+    named = [[Path(name) for name in names.split()] for names in ("train", valid, checked, evaluated)]
+    found = check_purposes(Purposes(*named))
+    for told, part in ((found.problems, problem), (found.warnings, warning)):
+        assert [part in one for one in told] == ([True] if part else [])
 
 
 def test_the_order_of_the_sets_does_not_matter_for_what_they_share(new_recipe):

@@ -45,13 +45,14 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.config.text import BPEConfig
     from tokenchain_toolkit.data.audio_scan import AudioRules
     from tokenchain_toolkit.data.validate import ValidationReport, validate_data_dir
-    from tokenchain_toolkit.errors import DataError, counted
+    from tokenchain_toolkit.errors import ConfigError, DataError, counted
     from tokenchain_toolkit.recipe.findings import Findings
-    from tokenchain_toolkit.recipe.sets import TEST, TRAIN, VALID, check_overlap, check_texts, read_set
+    from tokenchain_toolkit.recipe.sets import Purposes, check_overlap, check_purposes, check_texts, read_set
     from tokenchain_toolkit.text.bpe import TextTokenizer
 
     logger = logging.getLogger(__name__)
-    _check(arguments)
+    if arguments.num_jobs < 1:
+        raise ConfigError(f"--num_jobs {arguments.num_jobs} must be at least 1")
     rules = AudioRules(
         sample_rate=arguments.sample_rate,
         min_seconds=arguments.min_seconds,
@@ -78,31 +79,14 @@ def run(arguments: argparse.Namespace) -> None:
         tell(report)
         logger.info("%s", report.summary())
     if arguments.train_data:
-        roles = dict.fromkeys(arguments.train_data, TRAIN) | dict.fromkeys(arguments.valid_data, VALID)
-        folders = dict.fromkeys([*arguments.data_dirs, *roles])
-        sets = [read_set(Path(), folder, roles.get(folder, TEST)) for folder in folders]
+        purposes = Purposes(arguments.train_data, arguments.valid_data, arguments.data_dirs)
+        tell(check_purposes(purposes))
+        sets = [read_set(Path(), folder, role) for folder, role in purposes.roles().items()]
         known = None if token_list else load_config(BPEConfig, arguments.bpe_config, []).required_characters
         for found in (check_texts(sets, required_characters=known), check_overlap(sets)):
             tell(found)
     if num_problems:
         raise DataError(f"{counted(num_problems, 'problem')}, listed above; mend them and run validate again")
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    """Options that cannot be meant.
-
-    Raises:
-        ConfigError: No job is to run, or a set is for training and for validation.
-    """
-    from tokenchain_toolkit.errors import ConfigError
-
-    if arguments.num_jobs < 1:
-        raise ConfigError(f"--num_jobs {arguments.num_jobs} must be at least 1")
-    for folder in arguments.train_data:
-        if folder in arguments.valid_data or arguments.data_dirs.count(folder) > 1:
-            raise ConfigError(
-                f"{folder} is the training set and named for validation or test, too; name another set there in run.sh"
-            )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

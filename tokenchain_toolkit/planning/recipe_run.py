@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.recipe.commands import StageCommand, recipe_commands
 from tokenchain_toolkit.recipe.layout import can_be_asked
-from tokenchain_toolkit.recipe.sets import TEST, TRAIN, VALID, roles_of
+from tokenchain_toolkit.recipe.sets import TEST, TRAIN, VALID, purposes_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class RecipeRun:
     @property
     def roles(self) -> dict[str, str]:
         """Name of each set that is used -> what it is for: training, validation or test."""
-        return {folder.name: role for folder, role in roles_of(self.commands).items()}
+        return {folder.name: role for folder, role in purposes_of(self.commands).roles().items()}
 
     @property
     def data(self) -> Path:

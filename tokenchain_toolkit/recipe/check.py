@@ -1,6 +1,6 @@
 """The whole check of a recipe's folder, in the order in which a recipe comes into being."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenchain_toolkit.config.load import load_config
@@ -13,12 +13,14 @@ from tokenchain_toolkit.recipe.findings import Findings
 from tokenchain_toolkit.recipe.layout import can_be_asked, check_layout
 from tokenchain_toolkit.recipe.outputs import check_outputs
 from tokenchain_toolkit.recipe.sets import (
+    Purposes,
     RecipeSet,
     check_ids_and_paths,
     check_overlap,
+    check_purposes,
     check_texts,
+    purposes_of,
     read_set,
-    roles_of,
 )
 
 
@@ -41,9 +43,10 @@ def check_recipe(root: Path, *, num_jobs: int = 2) -> list[Findings]:
     except DataError as error:
         layout.problems.append(str(error))
         return [layout]
-    roles = roles_of(commands)
+    purposes = purposes_of(commands)
+    roles = purposes.roles()
     sets = [read_set(root, folder, role) for folder, role in roles.items() if (root / folder).is_dir()]
-    found = [layout, check_configurations(root, commands), _check_presence(root, roles)]
+    found = [layout, check_configurations(root, commands), _check_sets(root, purposes)]
     if sets:
         found += [
             _check_data(root, sets, commands, num_jobs=num_jobs),
@@ -66,10 +69,10 @@ def _required_characters(root: Path, commands: Sequence[StageCommand]) -> str:
     return ""
 
 
-def _check_presence(root: Path, folders: Iterable[Path]) -> Findings:
-    """Every set that run.sh names is there."""
-    found = Findings("Sets")
-    for folder in folders:
+def _check_sets(root: Path, purposes: Purposes) -> Findings:
+    """Every set that run.sh names is there, and for one purpose."""
+    found = check_purposes(purposes)
+    for folder in purposes.roles():
         if not (root / folder).is_dir():
             there = ", ".join(sorted(path.parent.name for path in (root / folder.parent).glob("*/wav.scp"))) or "none"
             what = f"{folder} is missing, which run.sh names ({folder.parent} has: {there})"

@@ -5,6 +5,7 @@ and what the recipes ask for beyond it.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,18 +35,56 @@ class RecipeSet:
     speakers: list[Row]
 
 
-def roles_of(commands: Sequence[StageCommand]) -> dict[Path, str]:
-    """Data directory -> what it is for, in the order in which the stages name them."""
-    named = {
-        TRAIN: [folder for command in commands for folder in command.options.get("train_data", ())],
-        VALID: [folder for command in commands for folder in command.options.get("valid_data", ())],
-        TEST: [folder for command in commands if command.name == "validate" for folder in command.arguments],
-    }
-    roles: dict[Path, str] = {}
-    for role, folders in named.items():
-        for folder in folders:
-            roles.setdefault(Path(folder), role)
-    return roles
+@dataclass(frozen=True)
+class Purposes:
+    """The data directories that a recipe names for each purpose.
+
+    Attributes:
+        train: What models are trained on.
+        valid: What models are chosen by.
+        checked: The arguments of validation: of each of the others that is made here once, and the test sets.
+        eval: What chains are evaluated on after every epoch.
+    """
+
+    train: Sequence[Path]
+    valid: Sequence[Path]
+    checked: Sequence[Path]
+    eval: Sequence[Path] = ()
+
+    def roles(self) -> dict[Path, str]:
+        """Data directory -> what it is for, in the order of the purposes; training before validation before test."""
+        roles: dict[Path, str] = {}
+        for role, folders in ((TRAIN, self.train), (VALID, self.valid), (TEST, self.checked)):
+            for folder in folders:
+                roles.setdefault(folder, role)
+        return roles
+
+
+def purposes_of(commands: Sequence[StageCommand]) -> Purposes:
+    """What the stages name their sets for."""
+
+    def named(option: str) -> list[Path]:
+        return list(dict.fromkeys(Path(folder) for one in commands for folder in one.options.get(option, ())))
+
+    checked = [Path(folder) for command in commands if command.name == "validate" for folder in command.arguments]
+    return Purposes(named("train_data"), named("valid_data"), checked, named("eval_data"))
+
+
+def check_purposes(purposes: Purposes) -> Findings:
+    """No set is named for training and for something else; one for validation and test is said."""
+    found = Findings("Sets")
+    for folder, times in Counter(purposes.checked).items():
+        if times > 1 and folder not in purposes.train and folder not in purposes.valid:
+            found.problems.append(f"{folder} is named {times} times as a test set; once is enough in run.sh")
+    for folder in purposes.train:
+        if folder in (*purposes.valid, *purposes.eval) or purposes.checked.count(folder) > 1:
+            what = f"{folder} is the training set and named for validation or test, too"
+            found.problems.append(f"{what}; name another set there in run.sh")
+    for folder in purposes.valid:
+        if folder in purposes.eval or purposes.checked.count(folder) > 1:
+            what = f"{folder} is named for validation and test: models are chosen by it, so its figures are no test"
+            found.warnings.append(f"{what} on unseen speech; fine if this is meant")
+    return found
 
 
 def read_set(root: Path, folder: Path, role: str) -> RecipeSet:
