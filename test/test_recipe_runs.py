@@ -292,6 +292,16 @@ def test_a_dry_run_shows_the_commands_of_the_chosen_stages_and_makes_nothing(tmp
     assert sorted(recipe.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("synth_utts", "abc"), ("synth_utts", "0"), ("num_jobs", "0"), ("side_by_side", ""), ("num_gpus", "-1")]
+    + [("tag", name) for name in ("", "-x", "a/b", "a b", ".")],
+)
+def test_an_option_that_cannot_be_is_refused_before_anything_is_done(option, value):
+    done = run(ROOT / "egs2" / "mini_synth" / "tokenchain1", "--dry_run", f"--{option}", value)
+    assert done.returncode == 1 and f"--{option} " in done.stdout and "run.sh: error: " in done.stdout
+
+
 @pytest.mark.parametrize(("options", "expected"), [(("--num_gpus", "3"), ["training.devices=3"]), ((), [])])
 def test_every_training_gets_the_gpus_and_nothing_else_does(tmp_path, options, expected):
     done = run(copy_of("mini_synth", tmp_path), "--dry_run", "--overwrite", *options)

@@ -21,6 +21,11 @@ def write(tmp_path):
     return write_yaml
 
 
+def test_a_setting_without_a_file_is_named_itself():
+    with pytest.raises(ConfigError, match=r"^optim\.lrr=1 model\.x=2: "):
+        load_config(ASRConfig, None, ["optim.lrr=1", "model.x=2"])
+
+
 def test_command_line_beats_yaml_beats_default(write):
     path = write("optim: {lr: 0.5, warmup_steps: 7}\n")
     config = load_config(ASRConfig, path, ["optim.lr=0.25"])

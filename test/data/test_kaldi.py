@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokenchain_toolkit.data.kaldi import absolute_wavs, read_data_dir
+from tokenchain_toolkit.data.kaldi import absolute_wavs, read_data_dir, rows_of
 from tokenchain_toolkit.errors import DataError
 
 
@@ -23,6 +23,12 @@ def test_a_relative_path_is_found_beside_the_tables_and_above_them(place, tmp_pa
         path.touch()
     monkeypatch.chdir("/")
     assert absolute_wavs(data) == {"ann-0": str(audio), "ann-1": str(tmp_path / "far.wav")}
+
+
+def test_a_line_ends_where_kaldi_ends_it():
+    text = "a one\x0btwo\nb one\u2028two\u0085three\n\nc \n"
+    assert rows_of(text) == [(1, "a", "one\x0btwo"), (2, "b", "one\u2028two\u0085three"), (3, "", ""), (4, "c", "")]
+    assert rows_of("a 1") == [(1, "a", "1")] and rows_of("") == []
 
 
 def test_audio_that_is_nowhere_is_named(tmp_path):

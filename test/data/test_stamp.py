@@ -1,6 +1,7 @@
 """Stage stamps: the four states, and what each does to the folder."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -270,6 +271,18 @@ def test_files_of_folders_made_together_are_missed_too(tmp_path, source):
 def test_a_missing_input_names_the_stage_that_makes_it(tmp_path, folder, stage):
     with pytest.raises(DataError, match=f"{folder}/file is missing, .* run the stage {stage} first"):
         StageStamp(tmp_path / "out", inputs=[tmp_path / folder / "file"], config={})
+
+
+def test_a_file_or_the_folder_above_in_the_place_of_a_folder(tmp_path):
+    weights = tmp_path / "exp/chain/asr/model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    for given, told in (
+        (tmp_path / "exp/chain", f"{tmp_path}/exp/chain/model.safetensors is missing; name {weights.parent} instead"),
+        (weights, f"{weights} is a file; name its folder, {weights.parent} instead"),
+    ):
+        with pytest.raises(DataError, match=re.escape(told)):
+            StageStamp(tmp_path / "out", inputs=[given / "model.safetensors"], config={})
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path, source, monkeypatch):

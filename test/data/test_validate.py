@@ -1,6 +1,7 @@
 """Each bad input is named: file and line, utterance, and how to mend it."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,15 @@ def test_a_damaged_result_is_made_anew(tmp_path: Path, content: str) -> None:
     folder = make_data_dir(tmp_path)
     (folder / ".valid").write_text(content)
     assert validate_data_dir(folder).ok and len((folder / ".valid").read_text()) > 2
+
+
+def test_a_byte_order_mark_is_one_problem(tmp_path: Path) -> None:
+    text = make_data_dir(tmp_path) / "text"
+    text.write_bytes(b"\xef\xbb\xbf" + text.read_bytes())
+    (problem,) = validate_data_dir(text.parent).problems
+    assert problem.startswith(f"{text}:1: a byte-order mark")
+    subprocess.run(problem.split("; ")[1], shell=True, check=True)
+    assert validate_data_dir(text.parent).ok
 
 
 def test_no_job_at_all(tmp_path: Path, caplog) -> None:

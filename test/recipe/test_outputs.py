@@ -7,6 +7,7 @@ import pytest
 from tokenchain_toolkit.config.load import config_dict, load_config
 from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.data.stamp import StageStamp
+from tokenchain_toolkit.files import read_json, write_json
 from tokenchain_toolkit.recipe.commands import StageCommand
 from tokenchain_toolkit.recipe.outputs import check_outputs
 
@@ -70,6 +71,19 @@ def test_a_damaged_stamp_is_named(recipe):
     (recipe / OUT / ".done").write_text("")
     (problem,) = check_outputs(recipe, COMMANDS, FOLDERS).problems
     assert problem == f"{OUT}/.done is damaged; remove {OUT} and run ./run.sh --stage train_bpe"
+
+
+def test_what_a_damaged_stamp_stands_for_hides_nothing_else(recipe, edit):
+    before = recipe / "exp" / "tokenizer"
+    before.mkdir(parents=True)
+    (before / ".done").write_text("{")
+    stamp = recipe / OUT / ".done"
+    record = read_json(stamp)
+    write_json(stamp, {**record, "inputs": {**record["inputs"], "exp/tokenizer/.done": "0"}})
+    edit(recipe / "conf" / "bpe.yaml", "normaliser: none", "normaliser: lower")
+    damaged, changed = check_outputs(recipe, COMMANDS, FOLDERS).problems
+    assert f"{OUT} was made from something that cannot be read: " in damaged and "exp/tokenizer/.done" in damaged
+    assert "normaliser is another" in changed
 
 
 def test_an_output_that_is_not_finished_is_a_warning(recipe):

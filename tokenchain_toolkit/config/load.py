@@ -36,7 +36,8 @@ def load_config(schema: type[Config], path: Path | None, overrides: Sequence[str
         merged = OmegaConf.merge(merged, OmegaConf.from_dotlist(list(overrides)))
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError) as error:
-        source = f"{path} with {list(overrides)}" if overrides else str(path)
+        settings = " ".join(overrides)
+        source = " with ".join(filter(None, [str(path) if path else "", settings])) or schema.__name__
         raise ConfigError(
             f"{source}: {_told(error)}; the keys are the fields of {schema.__module__}.{schema.__name__}"
         ) from error

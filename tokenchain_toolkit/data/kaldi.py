@@ -39,9 +39,9 @@ def read_rows(path: Path) -> list[tuple[int, str, str]]:
 
 
 def rows_of(text: str) -> list[tuple[int, str, str]]:
-    """The rows of a Kaldi table's text, as ``read_rows`` gives them."""
+    """The rows of a Kaldi table's text, as ``read_rows`` gives them; a line ends where Kaldi ends it."""
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         key, _, value = line.replace("\t", " ").partition(" ")
         rows.append((number, key, value.strip()))
     return rows

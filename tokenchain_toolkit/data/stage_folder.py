@@ -142,6 +142,10 @@ def files_below(folder: Path, name: str) -> list[Path]:
 
 def missing_input(path: Path, needed_by: Path) -> str:
     """What to tell a user about an input that is not there."""
+    below = sorted(str(found.parent) for found in path.parent.glob(f"*/{path.name}") if found.parent.name != BEFORE)
+    if path.parent.is_file() or below:
+        what = f"{path.parent} is a file" if path.parent.is_file() else f"{path} is missing"
+        return f"{what}; name {' or '.join(below) or f'its folder, {path.parent.parent}'} instead"
     maker = _maker(path.parent)
     again = f"run the stage {maker} first" if maker else "run the stage that makes it first, or mend the path"
     return f"{path} is missing, and {needed_by} is made from it; {again}"

@@ -19,6 +19,7 @@ from tokenchain_toolkit.files import write_json
 
 TABLES = ("wav.scp", "text", "utt2spk")
 VALID = ".valid"
+BYTE_ORDER_MARK = "\ufeff"
 UTT_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 Table = dict[str, tuple[int, str]]  # utt_id -> (line number, value)
@@ -118,6 +119,11 @@ def _read_table(path: Path, problems: list[str]) -> Table | None:
         rows = rows_of(path.read_text(encoding="utf-8", errors="replace"))  # what else is wrong with it
     if not rows:
         problems.append(f"{path} is empty; run the data preparation stage (stage 1) again")
+    if rows and rows[0][1].startswith(BYTE_ORDER_MARK):
+        problems.append(
+            f"{path}:1: a byte-order mark, which is no part of the id; sed -i '1s/^\\xEF\\xBB\\xBF//' {path}"
+        )
+        rows[0] = (1, rows[0][1].removeprefix(BYTE_ORDER_MARK), rows[0][2])
     table: Table = {}
     previous = ""
     for number, utt_id, value in rows:

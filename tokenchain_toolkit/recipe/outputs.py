@@ -9,7 +9,7 @@ from tokenchain_toolkit.config.load import config_dict, load_config
 from tokenchain_toolkit.config.schemas import schema_of
 from tokenchain_toolkit.data.stage_folder import DONE, STARTED, lost_outputs
 from tokenchain_toolkit.data.stamp import changed_inputs, changed_settings, input_digest, read_stamp
-from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.recipe.commands import StageCommand
 from tokenchain_toolkit.recipe.findings import Findings
 
@@ -34,7 +34,12 @@ def check_outputs(root: Path, commands: Sequence[StageCommand], folders: Iterabl
             record = read_stamp(root / out / DONE)
             if not record:
                 found.problems.append(f"{out}/{DONE} is damaged; remove {out} and {again}")
-            for path, state in changed_inputs(record, root=root, digest=digest).items():
+            try:
+                changed = changed_inputs(record, root=root, digest=digest)
+            except DataError as error:  # a damaged stamp, which is named where its own stage is looked at, too
+                found.problems.append(f"{out} was made from something that cannot be read: {error}")
+                changed = {}
+            for path, state in changed.items():
                 found.problems.append(f"{out} is stale: it was made from {path}, which {state} since; {again}")
             found.problems += [f"{path.relative_to(root)} is gone; {again}" for path in lost_outputs(root / out)]
             for key in _changed_settings(root, command, record.get("config", {})):

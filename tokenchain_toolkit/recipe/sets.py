@@ -21,6 +21,7 @@ Row = tuple[int, str, str]  # line number, utt_id, value
 TRAIN, VALID, TEST = "training", "validation", "test"
 EXAMPLES = 3
 WITHIN_WORDS = "'’-‐_<>"  # and what marks are written with, such as <unk>
+UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # of Unicode: control and formatting characters, ends of lines
 JOINERS = "\u200c\u200d"  # which some scripts are written with
 
 
@@ -80,7 +81,7 @@ def check_purposes(purposes: Purposes) -> Findings:
         if folder in (*purposes.valid, *purposes.eval) or purposes.checked.count(folder) > 1:
             what = f"{folder} is the training set and named for validation or test, too"
             found.problems.append(f"{what}; name another set there in run.sh")
-    for folder in purposes.valid:
+    for folder in [one for one in purposes.valid if one not in purposes.train]:
         if folder in purposes.eval or purposes.checked.count(folder) > 1:
             what = f"{folder} is named for validation and test: models are chosen by it, so its figures are no test"
             found.warnings.append(f"{what} on unseen speech; fine if this is meant")
@@ -141,7 +142,7 @@ def check_texts(sets: Sequence[RecipeSet], *, required_characters: str | None = 
 
 def _is_unseen(character: str) -> bool:
     """Is it a control or formatting character that no script needs, or the text units' own sign for a space?"""
-    return character == SPACE or (unicodedata.category(character) in ("Cc", "Cf") and character not in JOINERS)
+    return character == SPACE or (unicodedata.category(character) in UNSEEN and character not in JOINERS)
 
 
 def _not_as_spoken(one: RecipeSet) -> Iterator[str]:

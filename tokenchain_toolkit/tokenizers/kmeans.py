@@ -49,7 +49,7 @@ def load_kmeans(path: Path) -> Kmeans:
     from safetensors.numpy import load_file
 
     if not path.is_file():
-        raise DataError(f"{path} is missing; run learn_tokenizer")
+        raise DataError(f"{path} is missing; name a folder that learn_tokenizer has written")
     try:
         return Kmeans(centroids_KD=load_file(path)["centroids"])
     except (SafetensorError, KeyError) as error:

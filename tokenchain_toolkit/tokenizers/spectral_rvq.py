@@ -184,7 +184,7 @@ def load_spectral_rvq(path: Path, *, head: HeadConfig | None = None) -> Spectral
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise DataError(f"{path} is missing; run learn_tokenizer")
+        raise DataError(f"{path} is missing; name a folder that learn_tokenizer has written")
     try:
         with safe_open(path, framework="np") as archive:
             facts = json.loads((archive.metadata() or {}).get("codec", "{}"))
@@ -205,7 +205,7 @@ def _load_head(path: Path, config: HeadConfig, settings: SpectralSettings) -> Sp
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise DataError(f"{path} is missing; run learn_tokenizer")
+        raise DataError(f"{path} is missing; name a folder that learn_tokenizer has written")
     head = new_head(config, settings)
     try:
         head.load_state_dict(load_file(path))

@@ -60,6 +60,8 @@ parse() {
     [[ $first -le $last ]] || fail "--stage $stage comes after --stop_stage $stop_stage"
     [[ $num_jobs =~ ^[1-9][0-9]*$ && $side_by_side =~ ^[1-9][0-9]*$ ]] ||
         fail "--num_jobs $num_jobs and --side_by_side $side_by_side must be whole numbers from 1"
+    [[ $synth_utts =~ ^[1-9][0-9]*$ ]] || fail "--synth_utts $synth_utts must be a whole number from 1"
+    [[ $tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || fail "--tag '$tag' must be a name of A-Z a-z 0-9 _ . -"
     [[ $num_gpus =~ ^([1-9][0-9]*)?$ ]] || fail "--num_gpus $num_gpus must be a whole number from 1"
 }
 
