@@ -388,6 +388,21 @@ def test_ctrl_c_and_kill_end_the_stage_and_say_how_to_go_on(fsdd, side_by_side, 
     assert (folder / ".started").is_file() and not (folder / ".done").exists()
 
 
+def test_a_kill_reaches_the_preparation_of_data(tmp_path):
+    recipe, at_work = copy_of("fsdd", tmp_path), tmp_path / "pid"
+    script = recipe / "local" / "data.sh"
+    script.write_text(f"#!/usr/bin/env bash\necho $$ > {at_work}.new\nmv {at_work}.new {at_work}\nexec sleep 600\n")
+    environment = {**os.environ, "VENV": sys.prefix}
+    running = subprocess.Popen([recipe / "run.sh"], env=environment, stderr=subprocess.PIPE, text=True)
+    while not at_work.is_file() and running.poll() is None:
+        time.sleep(0.1)
+    running.terminate()
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGTERM and "stage data did not come to its end" in told
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(at_work.read_text()), 0)
+
+
 def test_a_stage_that_fails_says_which_and_that_it_goes_on(tmp_path):
     done = run(copy_of("fsdd", tmp_path), "--stop_stage", "data", FSDD=str(tmp_path / "nowhere"))
     assert done.returncode != 0 and "nowhere/recordings holds no" in done.stdout

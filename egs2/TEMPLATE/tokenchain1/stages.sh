@@ -98,20 +98,26 @@ show_or_do() {
     fi
 }
 
-# call COMMAND ARGUMENTS...: one command of the toolkit
+# work COMMAND ARGUMENTS...: show_or_do, so that a kill ends it
 at_work=    # its process: in the background, since a shell hears of a kill only after what runs in the foreground
-call() {
-    local command=$1 status=0
-    shift
+work() {
+    local status=0
     if [[ $dry_run == true ]]; then
-        show_or_do python3 -m "tokenchain_toolkit.bin.$command" "$@"
+        show_or_do "$@"
         return
     fi
-    python3 -m "tokenchain_toolkit.bin.$command" "$@" &
+    "$@" &
     at_work=$!
     wait "$at_work" || status=$?
     at_work=
     return "$status"
+}
+
+# call COMMAND ARGUMENTS...: one command of the toolkit
+call() {
+    local command=$1
+    shift
+    work python3 -m "tokenchain_toolkit.bin.$command" "$@"
 }
 
 # beside COMMAND ARGUMENTS...: call, in the background while fewer than $side_by_side commands run there

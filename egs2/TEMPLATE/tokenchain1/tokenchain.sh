@@ -123,7 +123,7 @@ done
 if is_stage data; then
     export data num_jobs train_set valid_set test_sets source tag    # local/data.sh reads what it has a use for
     read -r -a more <<<"$data_args"
-    show_or_do local/data.sh "${redo[@]}" "${more[@]}"
+    work local/data.sh "${redo[@]}" "${more[@]}"
     for set in "${source_names[@]}"; do
         adopted "$data/$set"
     done

@@ -5,4 +5,4 @@ set -euo pipefail
 . ./path.sh
 . ./db.sh
 
-python3 -m tokenchain_toolkit.bin.prepare_data an4 --out "${data:-data}" --root "$AN4" "$@"
+exec python3 -m tokenchain_toolkit.bin.prepare_data an4 --out "${data:-data}" --root "$AN4" "$@"

@@ -17,5 +17,5 @@ if [[ -z $FSDD ]]; then
         mv "$FSDD.part" "$FSDD"
     fi
 fi
-python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out "${data:-data}" --fsdd "$FSDD" \
+exec python3 -m tokenchain_toolkit.bin.prepare_data fsdd --out "${data:-data}" --fsdd "$FSDD" \
     --speechocean "$SPEECHOCEAN762_DIGITS" --scale "$FSDD_SCALE" "$@"

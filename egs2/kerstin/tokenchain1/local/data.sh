@@ -17,5 +17,5 @@ if [[ -z $KERSTIN ]]; then
         mv "$KERSTIN.part" "$KERSTIN"
     fi
 fi
-python3 -m tokenchain_toolkit.bin.prepare_data kerstin --out "${data:-data}" --root "$KERSTIN" \
+exec python3 -m tokenchain_toolkit.bin.prepare_data kerstin --out "${data:-data}" --root "$KERSTIN" \
     --num_jobs "${num_jobs:-2}" "$@"

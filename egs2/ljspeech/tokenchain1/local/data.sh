@@ -5,5 +5,5 @@ set -euo pipefail
 . ./path.sh
 . ./db.sh
 
-python3 -m tokenchain_toolkit.bin.prepare_data ljspeech --out "${data:-data}" --root "$LJSPEECH" \
+exec python3 -m tokenchain_toolkit.bin.prepare_data ljspeech --out "${data:-data}" --root "$LJSPEECH" \
     --num_jobs "${num_jobs:-2}" "$@"

@@ -6,6 +6,6 @@ set -euo pipefail
 . ./db.sh
 
 read -r -a test_names <<<"${test_sets:?run ./run.sh --stop_stage data, which names the sets}"
-python3 -m tokenchain_toolkit.bin.prepare_data librispeech --out "${data:-data}" --root "$MINI_LIBRISPEECH" \
+exec python3 -m tokenchain_toolkit.bin.prepare_data librispeech --out "${data:-data}" --root "$MINI_LIBRISPEECH" \
     --openslr "$OPENSLR" --train_set "${train_set:?}" --valid_set "${valid_set:?}" --test_sets "${test_names[@]}" \
     "$@"

@@ -5,5 +5,5 @@ set -euo pipefail
 . ./path.sh
 . ./db.sh
 
-python3 -m tokenchain_toolkit.bin.prepare_data mini_synth --out "${data:-data}" \
+exec python3 -m tokenchain_toolkit.bin.prepare_data mini_synth --out "${data:-data}" \
     --scale "${MINI_SYNTH_SCALE:-1.0}" --num_jobs "${num_jobs:-2}" "$@"

@@ -8,5 +8,5 @@ set -euo pipefail
 
 data=${data:-data}
 token_list=${source:?run ./run.sh --stop_stage data, which names the source recipe}/$data/token_list/${tag:?}
-python3 -m tokenchain_toolkit.bin.prepare_data tedlium2 --out "$data" --root "$TEDLIUM2" --openslr "$OPENSLR" \
+exec python3 -m tokenchain_toolkit.bin.prepare_data tedlium2 --out "$data" --root "$TEDLIUM2" --openslr "$OPENSLR" \
     --token_list "$token_list" "$@"

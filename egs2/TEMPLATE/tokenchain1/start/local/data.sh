@@ -16,7 +16,7 @@
 #
 #   . ./path.sh
 #   . ./db.sh                         # holds the paths of corpora; add the new one: export MINE=${MINE:-/corpora/mine}
-#   python3 local/prepare.py --corpus "$MINE" --out "${data:-data}" "$@"
+#   exec python3 local/prepare.py --corpus "$MINE" --out "${data:-data}" "$@"
 set -euo pipefail
 
 echo "local/data.sh: error: it is not filled in yet; let it write \$data/<set>/{wav.scp,text,utt2spk} as it says itself" >&2
