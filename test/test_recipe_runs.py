@@ -292,6 +292,18 @@ def test_a_dry_run_shows_the_commands_of_the_chosen_stages_and_makes_nothing(tmp
     assert sorted(recipe.rglob("*")) == before
 
 
+def test_faults_of_configurations_are_told_before_the_first_stage_that_is_chosen(tmp_path):
+    recipe = copy_of("mini_synth", tmp_path)
+    for name, fault in (("train_s2a", "training: {max_epochs: 0}\n"), ("chain_st_argmax", "modell: {}\n")):
+        (recipe / "conf" / f"{name}.yaml").write_text(fault)
+    done = run(recipe)
+    assert done.returncode == 1 and "== stage" not in done.stdout and not (recipe / "data").exists()
+    assert "conf/train_s2a.yaml: " in done.stdout and "conf/chain_st_argmax.yaml: " in done.stdout
+    assert "2 configurations cannot be used, listed above" in done.stdout
+    others = run(recipe, "--stage", "validate", "--stop_stage", "validate").stdout
+    assert "== stage" in others and "conf/train_s2a.yaml" not in others
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [("synth_utts", "abc"), ("synth_utts", "0"), ("num_jobs", "0"), ("side_by_side", ""), ("num_gpus", "-1")]

@@ -1,5 +1,8 @@
 """Configurations of a recipe: those that stages read are there, and all load."""
 
+from pathlib import Path
+
+from tokenchain_toolkit.bin.check_configs import main
 from tokenchain_toolkit.recipe.commands import StageCommand
 from tokenchain_toolkit.recipe.configurations import check_configurations
 
@@ -23,6 +26,18 @@ def test_keys_that_do_not_load_are_named_also_where_no_stage_reads_them_now(new_
     asr, chain = check_configurations(new_recipe, COMMANDS).problems
     assert "train_asr.yaml: " in asr and "max_epoch" in asr and "ASRConfig" in asr and "mend or remove" in asr
     assert "chain_st_gumbel.yaml: " in chain and "feedback" in chain
+
+
+def test_the_command_names_all_faults_and_files_that_are_no_configuration(new_recipe, edit, caplog):
+    caplog.set_level("INFO")
+    asr, t2s, other = (str(new_recipe / "conf" / f"{name}.yaml") for name in ("train_asr", "train_t2s", "notes"))
+    assert main([asr, t2s]) == 0 and not caplog.messages
+    for path in (asr, t2s):
+        edit(Path(path), "max_epochs", "max_epoch")
+    assert main([asr, t2s]) == 1
+    first, second, last = caplog.messages
+    assert f"problem: {asr}: " in first and f"problem: {t2s}: " in second and "2 configurations cannot be" in last
+    assert main([other]) == 1 and f"{other} is no file that a stage reads" in caplog.messages[-1]
 
 
 def test_a_file_that_no_stage_reads_is_the_authors_own(new_recipe):

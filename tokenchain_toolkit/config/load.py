@@ -35,6 +35,8 @@ def load_config(schema: type[Config], path: Path | None, overrides: Sequence[str
             merged = OmegaConf.merge(merged, OmegaConf.load(path))
         merged = OmegaConf.merge(merged, OmegaConf.from_dotlist(list(overrides)))
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except ConfigError as error:  # of the dataclass, which knows of no file
+        raise ConfigError(f"{path}: {error}") if path is not None else error from None
     except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError) as error:
         settings = " ".join(overrides)
         source = " with ".join(filter(None, [str(path) if path else "", settings])) or schema.__name__

@@ -1,6 +1,6 @@
 """Do the configurations of a recipe load, and are those there that its stages read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tokenchain_toolkit.config.load import load_config
@@ -20,12 +20,17 @@ def check_configurations(root: Path, commands: Sequence[StageCommand]) -> Findin
             remedy = f"copy ../../TEMPLATE/tokenchain1/start/conf/{path.name} and fit it to the corpus"
             found.problems.append(f"{path} is missing, which the stage {stage} reads; {remedy}")
     others = [path.relative_to(root) for path in sorted((root / "conf").glob("*.yaml"))]
-    for path in dict.fromkeys([*read, *others]):
+    found.problems += configuration_faults(root / path for path in dict.fromkeys([*read, *others]))
+    return found
+
+
+def configuration_faults(paths: Iterable[Path]) -> Iterator[str]:
+    """What keeps each of these files from being loaded; nothing of those that are not there or that no stage reads."""
+    for path in paths:
         schema = schema_of(path)
-        if schema is None or not (root / path).is_file():
+        if schema is None or not path.is_file():
             continue
         try:
-            load_config(schema, root / path)
+            load_config(schema, path)
         except ConfigError as error:
-            found.problems.append(f"{error}; mend or remove the key")
-    return found
+            yield f"{error}; mend or remove the key"

@@ -79,9 +79,11 @@ is_stage() {
 }
 
 # reads STAGE NAME: fail if a stage is chosen that reads the configuration NAME, and there is none
+configs=()    # those that chosen stages read
 reads() {
-    [[ $dry_run == true || -f $conf/$2.yaml ]] || ! is_chosen "$1" ||
-        fail "$conf/$2.yaml is missing, which stage $1 reads"
+    [[ $dry_run == false ]] && is_chosen "$1" || return 0
+    [[ -f $conf/$2.yaml ]] || fail "$conf/$2.yaml is missing, which stage $1 reads"
+    configs+=("$conf/$2.yaml")
 }
 
 # share NUMBER: what of it each command of several side by side gets

@@ -108,17 +108,22 @@ recognise() {
         "${few_jobs[@]}" "${redo[@]}"
 }
 
-# A configuration that is missing is named now, not after hours of other stages.
+# A configuration that is missing or has a fault is named now, not after hours of other stages.
 if [[ -z $source ]]; then
     reads learn_tokenizer "$tokenizer_name"
+    [[ $has_units == false ]] || reads make_units units
     reads train_bpe bpe
     for name in train_asr train_t2s train_s2a; do
         reads "$name" "$name"
     done
 fi
+for chain in "${chain_names[@]}"; do
+    reads train_chain "chain_$chain"
+done
 for name in decode_asr decode_t2s synthesize; do
     reads "$name" "$name"
 done
+[[ ${#configs[@]} -eq 0 ]] || python3 -m tokenchain_toolkit.bin.check_configs "${configs[@]}"
 
 if is_stage data; then
     export data num_jobs train_set valid_set test_sets source tag    # local/data.sh reads what it has a use for
