@@ -6,7 +6,9 @@ from tokenchain_toolkit.config.asr import ASRConfig, ASRDecodingConfig, ASRModel
 from tokenchain_toolkit.config.chain import ChainConfig
 from tokenchain_toolkit.config.load import config_dict, load_config, merge_into, save_config
 from tokenchain_toolkit.config.s2a import S2AConfig
+from tokenchain_toolkit.config.schemas import BY_NAME
 from tokenchain_toolkit.config.t2s import T2SConfig
+from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.config.tokenizer import TokenizerConfig
 from tokenchain_toolkit.errors import ConfigError
 
@@ -56,21 +58,58 @@ def test_shares_are_shares(schema, name, refused, allowed):
 @pytest.mark.parametrize(
     ("schema", "setting", "said"),
     [
-        (ASRConfig, "optim.lr=-0.1", "must be positive"),
+        (ASRConfig, "optim.lr=-0.1", "must be at least 0"),
         (ASRConfig, "optim.warmup_steps=-5", "must be at least 0"),
         (ASRConfig, "optim.beta2=1.0", r"must be in \[0, 1\)"),
         (ASRConfig, "optim.final_lr_ratio=2.0", r"must be in \[0, 1\]"),
         (ASRConfig, "training.gradient_clip=nan", "must be at least 0"),
         (ASRConfig, "model.attention_heads=5", "encoder_dim=256 must be a multiple of attention_heads=5"),
-        (T2SConfig, "model.num_heads=5", "must be a multiple of num_heads=5"),
+        (T2SConfig, "model.num_heads=5", "must be a multiple of 2 x num_heads=5"),
+        (ASRConfig, "model.input_layer=conv2d", "model.input_layer=conv2d: choose one of conv1d1"),
+        (ASRConfig, "model.cgmlp_kernel=30", "must be odd"),
+        (ASRConfig, "model.cgmlp_units=7", "must be even"),
+        (ASRConfig, "training.precision=half", "training.precision=half: choose one of auto"),
+        (ASRConfig, "data.paired_share=0", "data.paired_share=0.0 must be above 0"),
+        (T2SConfig, "model.num_layers=0", "model.num_layers=0 must be at least 1"),
+        (S2AConfig, "model.num_heads=0", "must be a multiple of 2 x num_heads=0"),
+        (S2AConfig, "model.start=zeros", "model.start=zeros: choose one of random, codebooks"),
+        (ChainConfig, "model.feedback=hard", "model.feedback=hard: choose one of none"),
+        (ChainConfig, "model.temperature.end=0", "temperature.end=0.0 must be above 0"),
+        (ChainConfig, "model.balance.kind=none", "balance.kind=none: choose one of dwa"),
+        (ChainConfig, "evaluation.heads=[feet]", "evaluation.heads names feet"),
+        (BPEConfig, "model_type=words", "model_type=words: choose one of bpe"),
+        (TokenizerConfig, "semantic.mfcc.window_length=-1", "semantic.mfcc.window_length=-1 must be at least 2"),
+        (TokenizerConfig, "codec.head.kernel_size=4", "codec.head.kernel_size=4 must be odd"),
         (ASRDecodingConfig, "beam_size=0", "must be at least 1"),
         (ASRDecodingConfig, "ctc_weight=7", r"must be in \[0, 1\]"),
-        (ASRDecodingConfig, "max_length_ratio=-1", "which is no bound"),
+        (ASRDecodingConfig, "max_length_ratio=-1", "must be at least 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_when_they_are_read(schema, setting, said):
     with pytest.raises(ConfigError, match=said):
         load_config(schema, None, [setting])
+
+
+def _leaves(values, prefix=""):
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+@pytest.mark.parametrize("schema", [*BY_NAME.values(), ChainConfig], ids=lambda schema: schema.__name__)
+def test_no_value_of_a_setting_ends_in_anything_but_a_configuration_or_its_refusal(schema):
+    for name, value in _leaves(config_dict(schema())):
+        accepted = []
+        for odd in ("-1", "0", "nan", "1e9", "nonsense", "null", "''"):
+            try:
+                load_config(schema, None, [f"{name}={odd}"])
+                accepted.append(odd)
+            except ConfigError as error:
+                assert name.rpartition(".")[2] in str(error), error
+        if isinstance(value, float) and name not in ("length_bonus",):
+            assert "nan" not in accepted, name
 
 
 @pytest.mark.parametrize("name", ["max_epochs=0", "batch_frames=-5", "devices=0", "average_best=-1"])

@@ -232,6 +232,24 @@ def test_an_output_that_is_gone_is_made_anew_and_missed_by_what_needs_it(tmp_pat
     assert "model is gone" in caplog.text
 
 
+def test_weights_that_are_cut_short_are_made_anew_and_tables_are_not_looked_at(tmp_path, source, caplog):
+    stamp = stamp_of(tmp_path, source)
+    stamp.begin()
+    weights, table = stamp.folder / "model.safetensors", stamp.folder / "text"
+    weights.write_text("weights")
+    table.write_text("a one\n")
+    stamp.finish()
+    table.write_text("a\n")
+    assert stamp.state() == "up_to_date"
+    weights.write_text("weigh")
+    assert stamp.state() == "damaged"
+    with pytest.raises(DataError, match=r"model\.safetensors is cut short, and .*next is made from it"):
+        StageStamp(tmp_path / "next", inputs=[stamp.folder / ".done"], config={})
+    with caplog.at_level("INFO"):
+        assert stamp_of(tmp_path, source).begin()
+    assert "model.safetensors is cut short" in caplog.text
+
+
 def test_checkpoints_and_logs_may_go(tmp_path, source):
     stamp = stamp_of(tmp_path, source)
     stamp.begin()
@@ -279,7 +297,7 @@ def test_a_file_or_the_folder_above_in_the_place_of_a_folder(tmp_path):
     weights.touch()
     for given, told in (
         (tmp_path / "exp/chain", f"{tmp_path}/exp/chain/model.safetensors is missing; name {weights.parent} instead"),
-        (weights, f"{weights} is a file; name its folder, {weights.parent} instead"),
+        (weights, f"{weights} is a file; name its folder, {weights.parent}, instead"),
     ):
         with pytest.raises(DataError, match=re.escape(told)):
             StageStamp(tmp_path / "out", inputs=[given / "model.safetensors"], config={})

@@ -226,6 +226,15 @@ def test_a_byte_order_mark_is_one_problem(tmp_path: Path) -> None:
     assert validate_data_dir(text.parent).ok
 
 
+def test_ends_of_lines_of_windows_are_one_problem(tmp_path: Path) -> None:
+    text = make_data_dir(tmp_path) / "text"
+    text.write_bytes(text.read_bytes().replace(b"\n", b"\r\n"))
+    (problem,) = validate_data_dir(text.parent).problems
+    assert problem.startswith(f"{text}: lines end with a carriage return")
+    subprocess.run(problem.split("; ")[1], shell=True, check=True)
+    assert validate_data_dir(text.parent).ok
+
+
 def test_no_job_at_all(tmp_path: Path, caplog) -> None:
     assert main([str(make_data_dir(tmp_path)), "--num_jobs", "0"]) == 1
     assert "--num_jobs 0 must be" in caplog.text

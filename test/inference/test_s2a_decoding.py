@@ -125,9 +125,9 @@ def test_codes_are_drawn_from_the_tempered_distribution(make_s2a, make_batch, mo
         ({"later_level_steps": 0}, "later_level_steps=0 must be at least 1"),
         ({"batch_size": 0}, "batch_size=0 must be at least 1"),
         ({"prompt_frames": 0}, "prompt_frames=0 must be at least 1"),
-        ({"temperature": -1.0}, "temperature=-1.0 must be positive, or 0"),
-        ({"top_k": -1}, "top_k=-1 must be positive, or 0"),
-        ({"guidance": -0.5}, "guidance=-0.5 must be positive, or 0"),
+        ({"temperature": -1.0}, "temperature=-1.0 must be at least 0"),
+        ({"top_k": -1}, "top_k=-1 must be at least 0"),
+        ({"guidance": -0.5}, "guidance=-0.5 must be at least 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, told):

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from tokenchain_toolkit.config.asr import INPUT_LAYERS
 from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.models.asr import INPUT_LAYERS, encoder_frames
+from tokenchain_toolkit.models.asr import encoder_frames
 
 
 def losses_of(asr, batch):

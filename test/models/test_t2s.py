@@ -169,7 +169,7 @@ def test_aligned_text_padded_beyond_the_longest_is_as_good(make_t2s, make_batch)
 
 
 def test_unknown_text_positions_are_refused(make_t2s):
-    with pytest.raises(ConfigError, match="model.text_positions=near: choose order or aligned"):
+    with pytest.raises(ConfigError, match="model.text_positions=near: choose one of order, aligned"):
         make_t2s(text_positions="near")
 
 

@@ -82,7 +82,10 @@ def test_what_a_damaged_stamp_stands_for_hides_nothing_else(recipe, edit):
     write_json(stamp, {**record, "inputs": {**record["inputs"], "exp/tokenizer/.done": "0"}})
     edit(recipe / "conf" / "bpe.yaml", "normaliser: none", "normaliser: lower")
     damaged, changed = check_outputs(recipe, COMMANDS, FOLDERS).problems
-    assert f"{OUT} was made from something that cannot be read: " in damaged and "exp/tokenizer/.done" in damaged
+    assert f"{OUT} was made from something that cannot be read: " in damaged
+    assert "exp/tokenizer/.done is damaged; remove " in damaged and damaged.endswith(
+        "run the stage that makes it again"
+    )
     assert "normaliser is another" in changed
 
 

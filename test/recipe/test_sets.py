@@ -39,6 +39,7 @@ def test_good_sets(new_recipe):
         ("valid/utt2spk", "0 bob", "0 rob", ("data/valid/utt2spk:1: bob-valid-0", "speaker, rob", "rob-bob-valid-0")),
         ("test/text", "a cab", "a\u200bcab", ("data/test/text:1: cy-test-0: characters that cannot be seen", "U+200B")),
         ("test/text", "a cab", "a\u2028cab", ("data/test/text:1: cy-test-0: characters that", "U+2028")),
+        ("test/text", "a cab", "a\u00a0cab", ("data/test/text:1: cy-test-0: characters that", "U+00A0")),
         ("test/text", "a cab", "a\0cab", ("data/test/text:1: cy-test-0: characters that", "U+0000")),
         ("test/text", "cab", "c▁b", ("data/test/text:1: ", "U+2581", "take them out")),
         ("test/text", "cab", "Cab", ("lower in data/train/text:1 and upper in data/test/text:1", "in one case")),

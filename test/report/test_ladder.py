@@ -142,6 +142,14 @@ def test_what_is_not_installed_is_told(with_ladder):
     assert "Without dnsmos: install it." in shown.notes
 
 
+@pytest.mark.parametrize(("num_utts", "shown"), [(9, "25.0"), (10, "25.0 [0.0, 50.0]")])
+def test_shares_of_fewer_than_ten_utterances_have_no_interval(with_ladder, num_utts, shown):
+    path = with_ladder / "exp/chain_st_argmax/t2s_decode_read/audit.json"
+    path.write_text(path.read_text().replace('"num_utts": 12', f'"num_utts": {num_utts}'))
+    (line,) = read_faults(with_ladder / "exp")
+    assert set(line.shares) == {shown}
+
+
 def test_a_recipe_without_ladder_and_audit_has_neither_section(recipe):
     assert report.main(["--title", "tiny"]) == 0
     assert read_faults(recipe / "exp") == []

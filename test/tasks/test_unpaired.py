@@ -205,7 +205,7 @@ def test_what_would_have_no_effect_is_refused(make_chain_task):
         make_chain_task("soft", model={"feedback_into": "decoder"}, unpaired=UnpairedConfig(1.0, feedback="soft"))
     # Without feedback nothing is read of speech alone.
     make_chain_task("soft", model={"feedback_into": "decoder"}, unpaired=UnpairedConfig(1.0, labels="text"))
-    with pytest.raises(ConfigError, match="unpaired.text_ratio=-1.0: a ratio is 0 or more"):
+    with pytest.raises(ConfigError, match="unpaired.text_ratio=-1.0 must be at least 0"):
         make_chain_task("none", unpaired=UnpairedConfig(text_ratio=-1.0))
     with pytest.raises(ConfigError, match=r"unpaired\.feedback=hard: choose one of none"):
         make_chain_task("none", unpaired=UnpairedConfig(1.0, feedback="hard"))

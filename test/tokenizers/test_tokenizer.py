@@ -98,6 +98,13 @@ def test_weights_that_the_manifest_does_not_name_are_refused(tokenizer_folder, t
         load_tokenizer(folder)
 
 
+def test_a_folder_of_a_model_is_named_as_such(tokenizer_folder, tmp_path):
+    shutil.copytree(tokenizer_folder, tmp_path / "asr")
+    (tmp_path / "asr/model.json").write_text("{}")
+    with pytest.raises(DataError, match="asr holds a model, no tokenizer; name a folder that learn_tokenizer has"):
+        load_tokenizer(tmp_path / "asr")
+
+
 def test_a_changed_configuration_is_refused(tokenizer_folder, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(tokenizer_folder, folder)

@@ -56,8 +56,9 @@ def get_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, unless the figures are up to date."""
+    from tokenchain_toolkit.data.stage_folder import missing_input
     from tokenchain_toolkit.data.stamp import data_inputs, make_output
-    from tokenchain_toolkit.errors import ConfigError
+    from tokenchain_toolkit.errors import ConfigError, DataError
     from tokenchain_toolkit.files import read_json
     from tokenchain_toolkit.metrics.measure_changes import MEASURES_FILE
     from tokenchain_toolkit.metrics.speech_measures import MeasureRequest, measure_speech
@@ -65,6 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.report.results import format_change, format_rate
 
     folder = arguments.wavs.resolve()
+    if not (folder / "wav.scp").is_file():
+        raise DataError(missing_input(folder / "wav.scp", arguments.out))
     if not arguments.experiment and not folder.name.startswith("synth_"):
         raise ConfigError(f"--wavs {arguments.wavs} is no exp/<experiment>/synth_<set>; name it by --experiment")
     if arguments.baseline and arguments.baseline.resolve() == arguments.out.resolve():

@@ -47,7 +47,14 @@ def run(arguments: argparse.Namespace) -> None:
     from tokenchain_toolkit.data.validate import ValidationReport, validate_data_dir
     from tokenchain_toolkit.errors import ConfigError, DataError, counted
     from tokenchain_toolkit.recipe.findings import Findings
-    from tokenchain_toolkit.recipe.sets import Purposes, check_overlap, check_purposes, check_texts, read_set
+    from tokenchain_toolkit.recipe.sets import (
+        Purposes,
+        check_ids_and_paths,
+        check_overlap,
+        check_purposes,
+        check_texts,
+        read_set,
+    )
     from tokenchain_toolkit.text.bpe import TextTokenizer
 
     logger = logging.getLogger(__name__)
@@ -83,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
         tell(check_purposes(purposes))
         sets = [read_set(Path(), folder, role) for folder, role in purposes.roles().items()]
         known = None if token_list else load_config(BPEConfig, arguments.bpe_config, []).required_characters
-        for found in (check_texts(sets, required_characters=known), check_overlap(sets)):
+        for found in (check_ids_and_paths(sets), check_texts(sets, required_characters=known), check_overlap(sets)):
             tell(found)
     if num_problems:
         raise DataError(f"{counted(num_problems, 'problem')}, listed above; mend them and run validate again")

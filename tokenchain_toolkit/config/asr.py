@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from tokenchain_toolkit.config.training import CommonConfig, check_heads, check_shares
+from tokenchain_toolkit.config.checks import check_choices, check_heads, check_least, check_odd, check_shares
+from tokenchain_toolkit.config.training import CommonConfig
 from tokenchain_toolkit.errors import ConfigError
+
+# Encoder frames for T semantic frames, and the fewest T it accepts.
+INPUT_LAYERS = {"conv1d1": (1, 5), "conv1d2": (2, 5), "conv1d3": (3, 7), "linear": (1, 1)}
 
 
 @dataclass
@@ -33,9 +37,16 @@ class ASRModelConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        check_shares(self, "dropout", "label_smoothing")
-        check_shares(self, "ctc_weight", "time_mask_ratio", whole=True)
+        check_shares(self, "model", "dropout", "label_smoothing")
+        check_shares(self, "model", "ctc_weight", "time_mask_ratio", whole=True)
+        check_least(self, "model", 1, "embed_dim", "encoder_blocks", "feed_forward_units", "decoder_layers")
+        check_least(self, "model", 1, "decoder_units")
+        check_least(self, "model", 0, "num_time_masks")
+        check_odd(self, "model", "cgmlp_kernel", "merge_kernel")
+        check_choices(self, "model", input_layer=tuple(INPUT_LAYERS))
         check_heads(self, size="encoder_dim", heads="attention_heads")
+        if self.cgmlp_units < 2 or self.cgmlp_units % 2:
+            raise ConfigError(f"model.cgmlp_units={self.cgmlp_units} must be even, since half of them are gates")
 
 
 @dataclass
@@ -62,11 +73,6 @@ class ASRDecodingConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        for name in ("beam_size", "batch_frames"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
-        if not 0 <= self.ctc_weight <= 1:
-            raise ConfigError(f"ctc_weight={self.ctc_weight} must be in [0, 1]")
-        for name in ("max_length_ratio", "min_length_ratio"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0, which is no bound")
+        check_least(self, "", 1, "beam_size", "batch_frames")
+        check_shares(self, "", "ctc_weight", whole=True)
+        check_least(self, "", 0, "max_length_ratio", "min_length_ratio")

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from tokenchain_toolkit.config.checks import check_choices, check_least, check_positive, check_shares
 from tokenchain_toolkit.config.evaluation import EvaluationConfig
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
-from tokenchain_toolkit.config.training import CommonConfig, check_shares
+from tokenchain_toolkit.config.training import CommonConfig
+from tokenchain_toolkit.errors import ConfigError
 
 FEEDBACKS = ("none", "st_argmax", "st_gumbel", "soft", "score_function")
 READINGS = ("teacher_forced", "free_running", "ctc")
@@ -27,6 +29,11 @@ class TemperatureConfig:
     end: float = 1.0
     by: str = "step"
 
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        check_choices(self, "temperature", schedule=TEMPERATURE_SCHEDULES, by=TEMPERATURE_STEPS)
+        check_positive(self, "temperature", "start", "end")
+
 
 @dataclass
 class BalanceConfig:
@@ -40,6 +47,12 @@ class BalanceConfig:
     dwa_temperature: float = 2.0
     asr_weight: float = 1.0
     rec_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        check_choices(self, "balance", kind=BALANCES)
+        check_positive(self, "balance", "dwa_temperature")
+        check_least(self, "balance", 0, "asr_weight", "rec_weight")
 
 
 @dataclass
@@ -76,7 +89,20 @@ class ChainModelConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        check_shares(self, "history_dropout", whole=True)
+        check_link(self.feedback, self.reading, section="model")
+        check_choices(self, "model", feedback_into=FEEDBACK_INTO, t2s_training=T2S_TRAININGS)
+        check_shares(self, "model", "history_dropout", whole=True)
+        check_least(self, "model", 0, "supervised_t2s")
+        if self.t2s_training == "frozen" and self.supervised_t2s:
+            raise ConfigError(
+                "model.supervised_t2s trains T2S, and model.t2s_training=frozen forbids it; set one of them"
+            )
+        if self.feedback_into == "decoder" and self.reading == "ctc":
+            raise ConfigError(
+                "model.feedback_into=decoder reaches no CTC head; read with the decoder, or feed back into asr"
+            )
+        if self.num_samples < 2:
+            raise ConfigError(f"model.num_samples={self.num_samples}: the score function compares at least 2 samples")
 
 
 @dataclass
@@ -108,6 +134,20 @@ class UnpairedConfig:
     text_weight: float = 1.0
     sampling: T2SSamplingConfig = field(default_factory=T2SSamplingConfig)
 
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        check_link(self.feedback, self.reading, section="unpaired")
+        check_least(self, "unpaired", 0, "speech_ratio", "text_ratio", "reconstruction_weight", "label_weight")
+        check_least(self, "unpaired", 0, "text_weight")
+        if self.reading == "teacher_forced":
+            raise ConfigError("unpaired.reading=teacher_forced: speech alone has no text; choose free_running or ctc")
+        if self.speech_ratio and self.feedback == "none" and self.labels is None:
+            raise ConfigError(
+                "unpaired.speech_ratio has no effect without unpaired.feedback or unpaired.labels; set one"
+            )
+        if not self.speech_ratio and (self.feedback != "none" or self.labels is not None):
+            raise ConfigError("unpaired.feedback and unpaired.labels need speech alone; raise unpaired.speech_ratio")
+
 
 @dataclass
 class ChainConfig(CommonConfig):
@@ -116,3 +156,29 @@ class ChainConfig(CommonConfig):
     model: ChainModelConfig = field(default_factory=ChainModelConfig)
     unpaired: UnpairedConfig = field(default_factory=UnpairedConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        """Check what goes together."""
+        link = self.unpaired
+        if self.model.feedback_into == "decoder" and link.feedback != "none" and link.reading == "ctc":
+            raise ConfigError("model.feedback_into=decoder reaches no CTC head; set unpaired.reading=free_running")
+
+
+def check_link(feedback: str, reading: str, *, section: str) -> None:
+    """Refuse ways to feed back and to read that there are not, or that do not go together.
+
+    Args:
+        feedback: ``model.feedback``, or that of speech alone.
+        reading: ``model.reading``, or that of speech alone.
+        section: Where they stand, ``model`` or ``unpaired``.
+
+    Raises:
+        ConfigError: They are so.
+    """
+    for name, value, allowed in (("feedback", feedback, FEEDBACKS), ("reading", reading, READINGS)):
+        if value not in allowed:
+            raise ConfigError(f"{section}.{name}={value}: choose one of {', '.join(allowed)}")
+    if feedback == "score_function" and reading == "teacher_forced":
+        raise ConfigError(
+            f"{section}.feedback=score_function needs whole transcripts; set {section}.reading=free_running or ctc"
+        )

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from tokenchain_toolkit.config.checks import check_least, check_shares
 from tokenchain_toolkit.config.t2s import T2SSamplingConfig
+from tokenchain_toolkit.errors import ConfigError
 
 HEADS = ("joint", "attention", "ctc")
 
@@ -32,3 +34,12 @@ class EvaluationConfig:
     t2s_utts: int = 100
     t2s: T2SSamplingConfig = field(default_factory=lambda: T2SSamplingConfig(temperature=0.4, batch_size=128))
     judge: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        unknown = [head for head in self.heads if head not in HEADS]
+        if unknown:
+            raise ConfigError(f"evaluation.heads names {', '.join(unknown)}; choose from {', '.join(HEADS)}")
+        check_least(self, "evaluation", 1, "beam_size", "batch_frames")
+        check_least(self, "evaluation", 0, "max_utts", "t2s_utts")
+        check_shares(self, "evaluation", "ctc_weight", whole=True)

@@ -29,19 +29,21 @@ def load_config(schema: type[Config], path: Path | None, overrides: Sequence[str
 
     if path is not None and not Path(path).is_file():
         raise ConfigError(f"{path}: no such configuration file")
+    source = " with ".join(filter(None, [str(path or ""), " ".join(overrides)]))
     try:
         merged = OmegaConf.structured(schema)
         if path is not None:
             merged = OmegaConf.merge(merged, OmegaConf.load(path))
         merged = OmegaConf.merge(merged, OmegaConf.from_dotlist(list(overrides)))
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
-    except ConfigError as error:  # of the dataclass, which knows of no file
-        raise ConfigError(f"{path}: {error}") if path is not None else error from None
-    except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError) as error:
-        settings = " ".join(overrides)
-        source = " with ".join(filter(None, [str(path) if path else "", settings])) or schema.__name__
+    except ConfigError as error:  # of the dataclass, which names the setting
+        raise ConfigError(f"{source}: {error}") if path else error from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: {_told(error)}") from error
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(
-            f"{source}: {_told(error)}; the keys are the fields of {schema.__module__}.{schema.__name__}"
+            f"{source or schema.__name__}: {_told(error)}; the keys are the fields of "
+            f"{schema.__module__}.{schema.__name__}"
         ) from error
 
 

@@ -1,10 +1,9 @@
 """Settings of S2A, the masked generative model from semantic tokens to acoustic codes."""
 
-import math
 from dataclasses import dataclass, field
 
-from tokenchain_toolkit.config.training import CommonConfig, DataConfig, check_shares
-from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.config.checks import check_choices, check_heads, check_least, check_odd, check_shares
+from tokenchain_toolkit.config.training import CommonConfig, DataConfig
 
 
 @dataclass
@@ -32,17 +31,11 @@ class S2AModelConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        if self.level_sampling not in ("linear", "uniform"):
-            raise ConfigError(f"model.level_sampling={self.level_sampling}: choose linear or uniform")
-        if self.start not in ("random", "codebooks"):
-            raise ConfigError(f"model.start={self.start}: choose random or codebooks")
-        check_shares(self, "dropout", "condition_dropout")
-        if self.conv_kernel % 2 == 0:
-            raise ConfigError(f"model.conv_kernel={self.conv_kernel} must be odd")
-        if self.hidden_dim % (2 * self.num_heads):
-            raise ConfigError(
-                f"model.hidden_dim={self.hidden_dim} must be a multiple of 2 x num_heads={self.num_heads}"
-            )
+        check_choices(self, "model", level_sampling=("linear", "uniform"), start=("random", "codebooks"))
+        check_shares(self, "model", "dropout", "condition_dropout")
+        check_least(self, "model", 1, "num_layers", "feed_forward_dim")
+        check_odd(self, "model", "conv_kernel")
+        check_heads(self, size="hidden_dim", heads="num_heads", each=2)
 
 
 @dataclass
@@ -72,9 +65,5 @@ class S2ADecodingConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        for name in ("first_level_steps", "later_level_steps", "prompt_frames", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("temperature", "top_k", "guidance", "seed"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0")
+        check_least(self, "", 1, "first_level_steps", "later_level_steps", "prompt_frames", "batch_size")
+        check_least(self, "", 0, "temperature", "top_k", "guidance", "seed")

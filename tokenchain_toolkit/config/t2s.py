@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
-from tokenchain_toolkit.config.training import CommonConfig, check_heads, check_shares
+from tokenchain_toolkit.config.checks import check_choices, check_heads, check_least, check_positive, check_shares
+from tokenchain_toolkit.config.training import CommonConfig
 from tokenchain_toolkit.errors import ConfigError
 
 SLOWEST, FASTEST = 0.1, 10.0  # rates of speaking that make any sense
@@ -35,11 +36,11 @@ class T2SModelConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        if self.text_positions not in ("order", "aligned"):
-            raise ConfigError(f"model.text_positions={self.text_positions}: choose order or aligned")
-        check_shares(self, "dropout", "text_dropout", "label_smoothing")
-        check_shares(self, "history_dropout", whole=True)
-        check_heads(self, size="hidden_dim", heads="num_heads")
+        check_choices(self, "model", text_positions=("order", "aligned"))
+        check_shares(self, "model", "dropout", "text_dropout", "label_smoothing")
+        check_shares(self, "model", "history_dropout", whole=True)
+        check_least(self, "model", 1, "num_layers", "feed_forward_dim")
+        check_heads(self, size="hidden_dim", heads="num_heads", each=2)
 
 
 @dataclass
@@ -109,17 +110,11 @@ class T2SSamplingConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        for name in ("temperature", "guidance", "retries", "top_k", "repetition_window", "retry_window"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name}={getattr(self, name)} must be positive, or 0, which is off")
-        if self.seed < 0:
-            raise ConfigError(f"seed={self.seed} must be at least 0")
-        if not 0 <= self.top_p <= 1:
-            raise ConfigError(f"top_p={self.top_p} must be in [0, 1]; 1 keeps the whole distribution")
-        if not 0 <= self.most_misread <= 1:
-            raise ConfigError(f"most_misread={self.most_misread} must be in [0, 1]; 1 does not listen")
-        if self.batch_size < 1 or not 0 < self.max_frames_per_token < math.inf:
-            raise ConfigError("batch_size and max_frames_per_token must be positive")
+        check_least(self, "", 0, "temperature", "guidance", "retries", "top_k", "repetition_window", "retry_window")
+        check_least(self, "", 0, "seed", "prompt_frames", "frames_per_token", "extra_frames", "longest_loop")
+        check_shares(self, "", "top_p", "most_misread", "repetition_share", whole=True)
+        check_least(self, "", 1, "batch_size")
+        check_positive(self, "", "max_frames_per_token")
         if not SLOWEST <= self.speaking_rate <= FASTEST:
             raise ConfigError(f"speaking_rate={self.speaking_rate} must be from {SLOWEST} to {FASTEST}; 1 is natural")
         if not 1 < self.length_tolerance < math.inf:

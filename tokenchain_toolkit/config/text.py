@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from tokenchain_toolkit.config.checks import check_choices, check_least
+from tokenchain_toolkit.text.normalise import NORMALISERS
+
+MODEL_TYPES = ("bpe", "unigram", "char")
+
 
 @dataclass
 class BPEConfig:
@@ -18,3 +23,9 @@ class BPEConfig:
     model_type: str = "bpe"
     normaliser: str = "none"
     required_characters: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        check_choices(self, "", model_type=MODEL_TYPES, normaliser=tuple(NORMALISERS))
+        if self.model_type != "char":
+            check_least(self, "", 4, "vocab_size")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tokenchain_toolkit.config.checks import check_least, check_odd, check_positive, check_shares
 from tokenchain_toolkit.errors import ConfigError
 
 LARGEST_VOCABULARY = 32767  # Tokens are stored as int16.
@@ -31,6 +32,7 @@ class MfccConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
+        check_least(self, "semantic.mfcc", 2, "window_length")
         if not 1 <= self.num_ceps <= self.num_mels:
             raise ConfigError(f"semantic.mfcc.num_ceps={self.num_ceps} must be in 1..num_mels ({self.num_mels})")
         if self.normalize not in ("mean_variance", "mean", "none"):
@@ -65,6 +67,8 @@ class SslConfig:
         """Check what the types cannot say."""
         if self.dtype not in ("float32", "bfloat16", "float16"):
             raise ConfigError(f"semantic.ssl.dtype={self.dtype} must be float32, bfloat16 or float16")
+        check_least(self, "semantic.ssl", 0, "layer")
+        check_positive(self, "semantic.ssl", "chunk_seconds")
         if not 1 <= self.average <= self.layer + 1:
             raise ConfigError(f"semantic.ssl.average={self.average} must be in 1..{self.layer + 1} (layer + 1)")
         if not 0 <= 2 * self.overlap_seconds < self.chunk_seconds:
@@ -96,8 +100,9 @@ class KmeansConfig:
         """Check what the types cannot say."""
         if not 2 <= self.num_clusters <= LARGEST_VOCABULARY:
             raise ConfigError(f"kmeans.num_clusters={self.num_clusters} must be in 2..{LARGEST_VOCABULARY}")
-        if self.iterations < 1 or self.memory_gb <= 0 or self.max_frames < 0:
-            raise ConfigError("kmeans: iterations and memory_gb must be positive, max_frames positive or 0")
+        check_least(self, "kmeans", 1, "iterations")
+        check_least(self, "kmeans", 0, "max_frames", "seed")
+        check_positive(self, "kmeans", "memory_gb")
 
 
 @dataclass
@@ -156,11 +161,12 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        counts = (self.hidden_dim, self.num_layers, self.expansion, self.batch_size, self.segment_frames)
-        if self.steps < 0 or min(*counts, self.max_frames) < 1 or self.lr <= 0:
-            raise ConfigError("codec.head: every count and lr must be positive, and steps positive or 0")
-        if self.kernel_size % 2 == 0:
-            raise ConfigError(f"codec.head.kernel_size={self.kernel_size} must be odd")
+        check_least(self, "codec.head", 1, "hidden_dim", "num_layers", "expansion", "batch_size", "segment_frames")
+        check_least(self, "codec.head", 1, "max_frames")
+        check_least(self, "codec.head", 2, "hop_length")
+        check_least(self, "codec.head", 0, "steps", "seed")
+        check_positive(self, "codec.head", "lr")
+        check_odd(self, "codec.head", "kernel_size")
         if self.n_fft % 2 or self.hop_length % 2 or self.n_fft < self.hop_length:
             raise ConfigError("codec.head: n_fft and hop_length must be even, and n_fft at least hop_length")
 
@@ -214,11 +220,12 @@ class CodecConfig:
             )
         if not 2 <= self.codebook_size <= LARGEST_VOCABULARY:
             raise ConfigError(f"codec.codebook_size={self.codebook_size} must be in 2..{LARGEST_VOCABULARY}")
-        counts = (self.num_mels, self.num_quantizers, self.max_frames, self.iterations)
-        if min(counts) < 1 or self.griffin_lim_iterations < 1 or self.floor <= 0:
-            raise ConfigError("codec: every count and the floor must be positive")
-        if not 0 <= self.griffin_lim_momentum < 1:
-            raise ConfigError(f"codec.griffin_lim_momentum={self.griffin_lim_momentum} must be in [0, 1)")
+        check_least(
+            self, "codec", 1, "num_mels", "num_quantizers", "max_frames", "iterations", "griffin_lim_iterations"
+        )
+        check_least(self, "codec", 0, "seed")
+        check_positive(self, "codec", "floor")
+        check_shares(self, "codec", "griffin_lim_momentum")
 
 
 @dataclass

@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from tokenchain_toolkit.config.checks import check_choices, check_least, check_positive, check_shares
 from tokenchain_toolkit.errors import ConfigError
 
 OPTIMIZERS = ("adam", "adamw")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 SCHEDULES = ("warmup_inverse_sqrt", "warmup_cosine")
 
 
@@ -28,18 +30,10 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        for name, choices in (("name", OPTIMIZERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"optim.{name}={getattr(self, name)}: choose one of {', '.join(choices)}")
-        if not 0 <= self.lr < math.inf:
-            raise ConfigError(f"optim.lr={self.lr} must be positive, or 0, which learns nothing")
-        for name in ("weight_decay", "warmup_steps"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"optim.{name}={getattr(self, name)} must be at least 0")
-        if not 0 <= self.beta2 < 1:
-            raise ConfigError(f"optim.beta2={self.beta2} must be in [0, 1)")
-        if not 0 <= self.final_lr_ratio <= 1:
-            raise ConfigError(f"optim.final_lr_ratio={self.final_lr_ratio} must be in [0, 1]")
+        check_choices(self, "optim", name=OPTIMIZERS, schedule=SCHEDULES)
+        check_least(self, "optim", 0, "lr", "weight_decay", "warmup_steps")
+        check_shares(self, "optim", "beta2")
+        check_shares(self, "optim", "final_lr_ratio", whole=True)
 
 
 WHERE_IT_RUNS = ("accelerator", "devices", "num_nodes", "strategy", "num_workers", "device_frames")
@@ -76,13 +70,10 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        at_least = dict.fromkeys(
-            ("max_epochs", "batch_frames", "max_batch_size", "min_batch_size", "devices", "num_nodes"), 1
-        )
-        at_least |= dict.fromkeys(("device_frames", "gradient_clip", "num_workers", "average_best", "seed"), 0)
-        for name, least in at_least.items():
-            if not getattr(self, name) >= least:  # nor is what is no number
-                raise ConfigError(f"training.{name}={getattr(self, name)} must be at least {least}")
+        check_least(self, "training", 1, "max_epochs", "batch_frames", "max_batch_size", "min_batch_size")
+        check_least(self, "training", 1, "devices", "num_nodes")
+        check_least(self, "training", 0, "device_frames", "gradient_clip", "num_workers", "average_best", "seed")
+        check_choices(self, "training", precision=PRECISIONS)
 
     def num_passes(self, num_devices: int) -> int:
         """Passes in which each of so many devices takes its share of a batch."""
@@ -113,6 +104,10 @@ class DataConfig:
                 f"data.min_prompt_frames={self.min_prompt_frames} must be from 0 to "
                 f"data.max_prompt_frames={self.max_prompt_frames}"
             )
+        check_least(self, "data", 1, "max_frames")
+        check_least(self, "data", 0, "split_seed")
+        check_positive(self, "data", "paired_share")
+        check_shares(self, "data", "paired_share", whole=True)
 
 
 @dataclass
@@ -122,39 +117,6 @@ class CommonConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data: DataConfig = field(default_factory=DataConfig)
-
-
-def check_heads(model: object, *, size: str, heads: str) -> None:
-    """Refuse an attention that cannot be divided into its heads.
-
-    Args:
-        model: Settings under ``model``.
-        size: Name of the size that is divided.
-        heads: Name of the number of heads.
-
-    Raises:
-        ConfigError: It cannot.
-    """
-    whole, parts = getattr(model, size), getattr(model, heads)
-    if parts < 1 or whole < 1 or whole % parts:
-        raise ConfigError(f"model.{size}={whole} must be a multiple of {heads}={parts}")
-
-
-def check_shares(model: object, *names: str, whole: bool = False) -> None:
-    """Refuse dropouts and their like that are no share.
-
-    Args:
-        model: Settings under ``model``.
-        names: Those that are shares; None is not looked at.
-        whole: Whether the share may be 1.
-
-    Raises:
-        ConfigError: One is no share.
-    """
-    for name in names:
-        share = getattr(model, name)
-        if share is not None and not (0 <= share < 1 or (whole and share == 1)):
-            raise ConfigError(f"model.{name}={share} must be in [0, 1{']' if whole else ')'}")
 
 
 def what_is_trained(settings: dict[str, Any]) -> dict[str, Any]:

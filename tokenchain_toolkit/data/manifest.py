@@ -24,7 +24,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
         DataError: It is missing or of another format.
     """
     if not path.is_file():
-        raise DataError(f"{path} is missing: these tokens do not say what made them; run extract_tokens again")
+        raise DataError(
+            f"{path} is missing, which says what tokens are made of; name another folder, or run extract_tokens "
+            "(of a tokenizer learn_tokenizer) again"
+        )
     manifest = read_json(path)
     if manifest.get("format") != FORMAT:
         raise DataError(

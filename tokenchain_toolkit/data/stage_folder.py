@@ -18,6 +18,7 @@ BEFORE = ".before"  # the output of an earlier run, until this one is complete
 LOCK = ".lock"
 OF_THE_STAMP = {DONE, STARTED, OUTPUTS, BEFORE, LOCK}
 SPARE_FOLDERS = ("checkpoints", "logs", "tensorboard")  # what nothing after the stage needs
+BINARY = (".ark", ".model", ".safetensors", ".wav")
 SPARE_FILES = (".*", "*.ckpt", "*.log", "events.out.*")
 LOCK_NAME_BYTES = 200
 
@@ -118,21 +119,36 @@ def drop_before(folder: Path) -> None:
 def list_outputs(folder: Path, *, also: Iterable[Path] = ()) -> None:
     """Write down which files a stage has made, for ``lost_outputs``; what only it needed may go.
 
+    Of those that nobody writes by hand the size stands behind the name.
+
     Args:
         folder: Where the list goes.
         also: Further folders whose files are listed with those of ``folder``.
     """
-    names = sorted(os.path.relpath(path, folder) for one in (folder, *also) for path in _needed(one) if path.is_file())
-    write_text(folder / OUTPUTS, "".join(f"{name}\n" for name in names))
+    lines = []
+    for path in [path for one in (folder, *also) for path in _needed(one) if path.is_file()]:
+        size = f"\t{path.stat().st_size}" if path.suffix in BINARY else ""
+        lines.append(f"{os.path.relpath(path, folder)}{size}\n")
+    write_text(folder / OUTPUTS, "".join(sorted(lines)))
 
 
 def lost_outputs(folder: Path) -> list[Path]:
-    """Files that a stage has made and that are gone."""
+    """Files that a stage has made and that are gone, or shorter than they were."""
     listed = folder / OUTPUTS
     if not listed.is_file():
         return []
-    names = listed.read_text(encoding="utf-8").splitlines()
-    return [path for path in (folder / name for name in names) if not path.exists()]
+    lost = []
+    for line in listed.read_text(encoding="utf-8").splitlines():
+        name, _, size = line.partition("\t")
+        path = folder / name
+        if not path.exists() or (size and path.stat().st_size < int(size)):
+            lost.append(path)
+    return lost
+
+
+def loss_of(path: Path) -> str:
+    """What has happened to one of the ``lost_outputs``."""
+    return "is cut short" if path.exists() else "is gone"
 
 
 def files_below(folder: Path, name: str) -> list[Path]:
@@ -142,20 +158,26 @@ def files_below(folder: Path, name: str) -> list[Path]:
 
 def missing_input(path: Path, needed_by: Path) -> str:
     """What to tell a user about an input that is not there."""
-    below = sorted(str(found.parent) for found in path.parent.glob(f"*/{path.name}") if found.parent.name != BEFORE)
-    if path.parent.is_file() or below:
-        what = f"{path.parent} is a file" if path.parent.is_file() else f"{path} is missing"
-        return f"{what}; name {' or '.join(below) or f'its folder, {path.parent.parent}'} instead"
+    if other := folder_instead(path):
+        return other
     maker = _maker(path.parent)
     again = f"run the stage {maker} first" if maker else "run the stage that makes it first, or mend the path"
     return f"{path} is missing, and {needed_by} is made from it; {again}"
 
 
+def folder_instead(path: Path) -> str | None:
+    """What to tell a user who has named a file of a folder, or the folder above, where ``path`` was looked for."""
+    if path.parent.is_file():
+        return f"{path.parent} is a file; name its folder, {path.parent.parent}, instead"
+    below = sorted(str(found.parent) for found in path.parent.glob(f"*/{path.name}") if found.parent.name != BEFORE)
+    return f"{path} is missing; name {' or '.join(below)} instead" if below else None
+
+
 def lost_input(path: Path, needed_by: Path) -> str:
-    """What to tell a user about a file that has gone from the complete output of an earlier stage."""
+    """What to tell a user about a file that the complete output of an earlier stage has lost."""
     maker = _maker(path.parent)
     stage = f"the stage {maker}" if maker else "the stage that made it"
-    return f"{path} is gone, and {needed_by} is made from it; run {stage} again, which makes it anew"
+    return f"{path} {loss_of(path)}, and {needed_by} is made from it; run {stage} again, which makes it anew"
 
 
 def _maker(folder: Path) -> str | None:

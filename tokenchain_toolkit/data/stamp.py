@@ -3,8 +3,8 @@
 A stage owns its output folder. ``.started`` and ``.done`` in it hold the fingerprint of what the stage was made from:
 its configuration and the content of its input files. A stage lists the ``.done`` file of the stage before it among its
 inputs, so a change travels down the recipe, and a rerun that changes nothing is skipped. ``.outputs`` lists the files
-that were there at the end: one that has gone since is made anew. What is complete stays, in ``.before``, until what
-replaces it is complete, too.
+that were there at the end: what has lost one since, or a part of one, is made anew. What is complete stays, in
+``.before``, until what replaces it is complete, too.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from tokenchain_toolkit.data.stage_folder import (
     is_empty,
     list_outputs,
     lock_folder,
+    loss_of,
     lost_input,
     lost_outputs,
     missing_input,
@@ -71,7 +72,7 @@ class StageStamp:
         self.record["command"] = program.stem if program.parts[-3:-1] == COMMANDS else ""
 
     def state(self) -> str:
-        """``new``, ``partial`` (killed half-way), ``stale``, ``damaged`` (files are gone from it) or ``up_to_date``."""
+        """``new``, ``partial`` (killed half-way), ``stale``, ``damaged`` (see ``lost_outputs``) or ``up_to_date``."""
         for name in (DONE, STARTED):
             if (self.folder / name).is_file():
                 if not self._made(self.folder / name):
@@ -167,7 +168,7 @@ class StageStamp:
         """Why the output that is there does not do."""
         if state == "damaged":
             lost = lost_outputs(self.folder)
-            return f"{lost[0]} is gone" + (f", and {len(lost) - 1} files more" if len(lost) > 1 else "")
+            return f"{lost[0]} {loss_of(lost[0])}" + (f", and {len(lost) - 1} files more" if len(lost) > 1 else "")
         if state != "stale":
             return "--overwrite"
         before = self._before()
@@ -256,8 +257,12 @@ def input_digest(path: Path) -> str:
 
     Doing the same once more, which takes other seconds, then leaves what follows up to date.
     """
-    fingerprint = read_json(path).get("fingerprint") if path.name == DONE else None
-    return fingerprint or sha256_of(path)
+    if path.name != DONE:
+        return sha256_of(path)
+    record = read_stamp(path)
+    if not record:
+        raise DataError(f"{path} is damaged; remove {path.parent} and run the stage that makes it again")
+    return record.get("fingerprint") or sha256_of(path)
 
 
 def read_stamp(path: Path) -> dict[str, Any]:

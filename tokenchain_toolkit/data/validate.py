@@ -1,9 +1,11 @@
 """Checking a Kaldi data directory: all problems at once, each with its place and its remedy."""
 
+import codecs
 import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -119,11 +121,8 @@ def _read_table(path: Path, problems: list[str]) -> Table | None:
         rows = rows_of(path.read_text(encoding="utf-8", errors="replace"))  # what else is wrong with it
     if not rows:
         problems.append(f"{path} is empty; run the data preparation stage (stage 1) again")
-    if rows and rows[0][1].startswith(BYTE_ORDER_MARK):
-        problems.append(
-            f"{path}:1: a byte-order mark, which is no part of the id; sed -i '1s/^\\xEF\\xBB\\xBF//' {path}"
-        )
-        rows[0] = (1, rows[0][1].removeprefix(BYTE_ORDER_MARK), rows[0][2])
+    problems += _of_other_editors(path)
+    rows[:1] = [(number, utt_id.removeprefix(BYTE_ORDER_MARK), value) for number, utt_id, value in rows[:1]]
     table: Table = {}
     previous = ""
     for number, utt_id, value in rows:
@@ -143,6 +142,15 @@ def _read_table(path: Path, problems: list[str]) -> Table | None:
         table[utt_id] = (number, value)
         previous = utt_id
     return table
+
+
+def _of_other_editors(path: Path) -> Iterator[str]:
+    """Bytes that editors put into tables and Kaldi knows nothing of."""
+    content = path.read_bytes()
+    if content.startswith(codecs.BOM_UTF8):
+        yield f"{path}:1: a byte-order mark, which is no part of the id; sed -i '1s/^\\xEF\\xBB\\xBF//' {path}"
+    if b"\r" in content:
+        yield f"{path}: lines end with a carriage return, as on Windows; sed -i 's/\\r$//' {path}"
 
 
 def _check_tables(folder: Path, tables: dict[str, Table | None], problems: list[str]) -> None:

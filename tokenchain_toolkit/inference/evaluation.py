@@ -13,9 +13,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from tokenchain_toolkit.config.asr import ASRDecodingConfig
-from tokenchain_toolkit.config.evaluation import HEADS, EvaluationConfig
+from tokenchain_toolkit.config.evaluation import EvaluationConfig
 from tokenchain_toolkit.data.dataset import TokenCorpus
-from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.inference.asr_beam_search import BeamSearch, encoded_batches
 from tokenchain_toolkit.inference.generation import speak
 from tokenchain_toolkit.metrics.error_rate import word_error_rate
@@ -57,7 +56,6 @@ def evaluate(
         ConfigError: A head is unknown.
         DataError: An utterance has no transcript.
     """
-    check_heads(config)
     found: dict[str, dict[str, Any]] = {}
     for name, corpus in sets.items():
         entry: dict[str, Any] = {}
@@ -68,17 +66,6 @@ def evaluate(
             entry["t2s"] = _errors(references[name], spoken, text_tokenizer)
         found[name] = entry
     return found
-
-
-def check_heads(config: EvaluationConfig) -> None:
-    """Refuse heads that there are not.
-
-    Raises:
-        ConfigError: One is unknown.
-    """
-    unknown = [head for head in config.heads if head not in HEADS]
-    if unknown:
-        raise ConfigError(f"evaluation.heads names {', '.join(unknown)}; choose from {', '.join(HEADS)}")
 
 
 def error_share(counts: Mapping[str, Sequence[int]]) -> float:

@@ -21,6 +21,7 @@ from tokenchain_toolkit.config.s2a import S2AModelConfig
 from tokenchain_toolkit.config.t2s import T2SModelConfig
 from tokenchain_toolkit.data.frame_rates import FrameRates
 from tokenchain_toolkit.data.manifest import read_manifest, write_manifest
+from tokenchain_toolkit.data.stage_folder import folder_instead
 from tokenchain_toolkit.errors import DataError
 from tokenchain_toolkit.files import atomic_path, read_json, write_json
 from tokenchain_toolkit.models.asr import TokenASR
@@ -148,7 +149,8 @@ def _read_facts(folder: Path, *, kind: str) -> dict[str, Any]:
     weights, path = folder / "model.safetensors", folder / "model.json"
     for part in (weights, path, folder / "manifest.json"):
         if not part.is_file():
-            raise DataError(f"{part} is missing; run the stage that trains {folder} to its end")
+            name = f"name the folder of a trained {kind.upper()}, or run the stage that trains it to its end"
+            raise DataError(folder_instead(part) or f"{part} is missing; {name}")
     try:
         facts = read_json(path)
     except DataError as error:

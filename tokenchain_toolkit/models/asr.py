@@ -12,15 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tokenchain_toolkit.config.asr import ASRModelConfig
-from tokenchain_toolkit.errors import ConfigError
+from tokenchain_toolkit.config.asr import INPUT_LAYERS, ASRModelConfig
 from tokenchain_toolkit.models.batch import BatchSize
 from tokenchain_toolkit.models.sequences import IGNORE_ID, add_sos_eos, ctc_frames_needed, valid_mask
 
 Frames = TypeVar("Frames", int, torch.Tensor)
 BLANK_ID = 0
-# Encoder frames for T semantic frames, and the fewest T it accepts.
-INPUT_LAYERS = {"conv1d1": (1, 5), "conv1d2": (2, 5), "conv1d3": (3, 7), "linear": (1, 1)}
 
 
 @dataclass
@@ -54,8 +51,6 @@ class TokenASR(nn.Module):
             from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
             from espnet2.asr.encoder.e_branchformer_encoder import EBranchformerEncoder
             from espnet2.layers.mask_along_axis import MaskAlongAxisVariableMaxWidth
-        if config.input_layer not in INPUT_LAYERS:
-            raise ConfigError(f"model.input_layer={config.input_layer}: choose one of {', '.join(INPUT_LAYERS)}")
         self.config = config
         self.sos_eos_id = vocab_size - 1
         self.embed = nn.Embedding(num_semantic, config.embed_dim)

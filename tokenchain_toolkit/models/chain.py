@@ -9,13 +9,8 @@ import torch
 from torch import nn
 
 from tokenchain_toolkit.config.chain import (
-    FEEDBACK_INTO,
-    FEEDBACKS,
-    READINGS,
-    T2S_TRAININGS,
     ChainModelConfig,
 )
-from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.models.asr import ASROutput, TokenASR
 from tokenchain_toolkit.models.asr_reading import Reading, read_ctc, read_free_running, read_teacher_forced
 from tokenchain_toolkit.models.batch import TokenBatch
@@ -31,18 +26,6 @@ class Link:
 
     feedback: str
     reading: str
-
-    def __post_init__(self) -> None:
-        """Refuse what is unknown or does not go together.
-
-        Raises:
-            ConfigError: It is so.
-        """
-        for name, allowed in (("feedback", FEEDBACKS), ("reading", READINGS)):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name}={getattr(self, name)}: choose one of {', '.join(allowed)}")
-        if self.feedback == "score_function" and self.reading == "teacher_forced":
-            raise ConfigError("feedback=score_function needs whole transcripts; set reading=free_running or ctc")
 
 
 @dataclass(frozen=True)
@@ -97,7 +80,6 @@ class ChainModel(nn.Module):
 
     def __init__(self, config: ChainModelConfig, *, asr: TokenASR, t2s: T2SModel):
         super().__init__()
-        check_model(config)
         self.config = config
         self.paired_link = Link(config.feedback, config.reading)
         self.asr = asr
@@ -236,25 +218,6 @@ def score_function(t2s: T2SOutput, read: Reading, batch: TokenBatch, *, num_samp
     of_asr = (advantage_BK * read.log_prob_B.view(-1, num_samples)).mean(dim=1).sum() / batch.size.semantic_targets
     # Of value zero: what is logged, and what T2S learns from, is L_rec itself.
     return replace(t2s, loss=t2s.loss + (of_asr - of_asr.detach()))
-
-
-def check_model(config: ChainModelConfig) -> None:
-    """Refuse unknown settings and contradictions.
-
-    Raises:
-        ConfigError: There is such a setting.
-    """
-    for name, allowed in (("feedback_into", FEEDBACK_INTO), ("t2s_training", T2S_TRAININGS)):
-        if getattr(config, name) not in allowed:
-            raise ConfigError(f"model.{name}={getattr(config, name)}: choose one of {', '.join(allowed)}")
-    if config.t2s_training == "frozen" and config.supervised_t2s:
-        raise ConfigError("model.supervised_t2s trains T2S, and model.t2s_training=frozen forbids it; set one of them")
-    if config.feedback_into == "decoder" and config.reading == "ctc":
-        raise ConfigError(
-            "model.feedback_into=decoder reaches no CTC head; read with the decoder, or feed back into asr"
-        )
-    if config.num_samples < 2:
-        raise ConfigError(f"model.num_samples={config.num_samples}: the score function compares at least 2 samples")
 
 
 def _repeated(batch: TokenBatch, times: int) -> TokenBatch:

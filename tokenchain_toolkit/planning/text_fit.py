@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tokenchain_toolkit.config.asr import INPUT_LAYERS
 from tokenchain_toolkit.config.load import config_dict
 from tokenchain_toolkit.config.text import BPEConfig
 from tokenchain_toolkit.data.corpus import load_corpus
 from tokenchain_toolkit.data.kaldi import read_table
 from tokenchain_toolkit.errors import DataError
-from tokenchain_toolkit.models.asr import INPUT_LAYERS, encoder_frames
+from tokenchain_toolkit.models.asr import encoder_frames
 from tokenchain_toolkit.models.sequences import ctc_frames_needed
 from tokenchain_toolkit.planning.findings import FAIL, OK, WARN, Finding
 from tokenchain_toolkit.planning.sets import NAMED, SetFacts

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenchain_toolkit.config.load import config_dict, load_config
 from tokenchain_toolkit.config.schemas import schema_of
-from tokenchain_toolkit.data.stage_folder import DONE, STARTED, lost_outputs
+from tokenchain_toolkit.data.stage_folder import DONE, STARTED, loss_of, lost_outputs
 from tokenchain_toolkit.data.stamp import changed_inputs, changed_settings, input_digest, read_stamp
 from tokenchain_toolkit.errors import ConfigError, DataError
 from tokenchain_toolkit.recipe.commands import StageCommand
@@ -41,7 +41,9 @@ def check_outputs(root: Path, commands: Sequence[StageCommand], folders: Iterabl
                 changed = {}
             for path, state in changed.items():
                 found.problems.append(f"{out} is stale: it was made from {path}, which {state} since; {again}")
-            found.problems += [f"{path.relative_to(root)} is gone; {again}" for path in lost_outputs(root / out)]
+            found.problems += [
+                f"{path.relative_to(root)} {loss_of(path)}; {again}" for path in lost_outputs(root / out)
+            ]
             for key in _changed_settings(root, command, record.get("config", {})):
                 found.problems.append(f"{out} is stale: {key} is another in {command.one('config')} now; {again}")
         elif (root / out / STARTED).is_file():

@@ -21,7 +21,7 @@ Row = tuple[int, str, str]  # line number, utt_id, value
 TRAIN, VALID, TEST = "training", "validation", "test"
 EXAMPLES = 3
 WITHIN_WORDS = "'’-‐_<>"  # and what marks are written with, such as <unk>
-UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # of Unicode: control and formatting characters, ends of lines
+UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Zs")  # of Unicode: control and formatting characters, ends of lines, spaces
 JOINERS = "\u200c\u200d"  # which some scripts are written with
 
 
@@ -142,7 +142,7 @@ def check_texts(sets: Sequence[RecipeSet], *, required_characters: str | None = 
 
 def _is_unseen(character: str) -> bool:
     """Is it a control or formatting character that no script needs, or the text units' own sign for a space?"""
-    return character == SPACE or (unicodedata.category(character) in UNSEEN and character not in JOINERS)
+    return character == SPACE or (unicodedata.category(character) in UNSEEN and character not in (" ", *JOINERS))
 
 
 def _not_as_spoken(one: RecipeSet) -> Iterator[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenchain_toolkit.files import read_json
+from tokenchain_toolkit.metrics.score_rows import FEWEST
 from tokenchain_toolkit.metrics.t2s_audit import ANY, FAULTS
 from tokenchain_toolkit.metrics.token_recogniser import RECOGNISER
 
@@ -17,7 +18,7 @@ class FaultLine:
         set_name: Of the set.
         experiment: Whose T2S drew.
         num_utts: Utterances that it drew.
-        shares: Of the utterances with each fault and with any, in percent with the interval.
+        shares: Of the utterances with each fault and with any, in percent, with the interval if there is one.
         drawn_again: Utterances that were drawn more than once.
         bad_at_first: Utterances that were bad at the first draw.
         bad_left: Utterances that are bad in the draw that was kept.
@@ -75,4 +76,4 @@ def _listener(listener: str | None, *, judge: str | None) -> str:
 
 def _share(share: dict[str, Any]) -> str:
     value, low, high = (100 * share[part] for part in ("value", "ci_low", "ci_high"))
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    return f"{value:.1f}" if share["num_utts"] < FEWEST else f"{value:.1f} [{low:.1f}, {high:.1f}]"

@@ -6,12 +6,11 @@ import numpy as np
 import torch
 
 from tokenchain_toolkit.config.chain import ChainConfig
-from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.inference.t2s_sampling import sample_semantic
 from tokenchain_toolkit.models.asr import ASROutput, TokenASR
 from tokenchain_toolkit.models.asr_reading import read_teacher_forced
 from tokenchain_toolkit.models.batch import BatchSize, TokenBatch, with_semantic
-from tokenchain_toolkit.models.chain import ChainModel, ChainOutput, EncodedSpeech, Link, check_model
+from tokenchain_toolkit.models.chain import ChainModel, ChainOutput, EncodedSpeech, Link
 from tokenchain_toolkit.models.chain_diagnostics import estimator_bias, feedback_gradients, text_dependence
 from tokenchain_toolkit.models.loss_balance import loss_weights, uncertainty_weighted
 from tokenchain_toolkit.models.sequences import valid_mask
@@ -54,7 +53,6 @@ class ChainTask(BaseTask):
         label_error: float | None = None,
     ):
         super().__init__(config, manifest=manifest)
-        check_chain(config)
         self.chain = ChainModel(config.model, asr=asr, t2s=t2s)
         self.speech_link = Link(config.unpaired.feedback, config.unpaired.reading)
         self.label_error = label_error
@@ -226,34 +224,6 @@ class ChainTask(BaseTask):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with what dynamic weight averaging has seen."""
         self.loss_history = checkpoint["loss_history"]
-
-
-def check_chain(config: ChainConfig) -> None:
-    """Refuse unknown settings, contradictions, and what would have no effect, before anything is loaded.
-
-    Raises:
-        ConfigError: There is such a setting.
-    """
-    unpaired = config.unpaired
-    check_model(config.model)
-    for section, link in (("model", config.model), ("unpaired", unpaired)):
-        try:
-            Link(link.feedback, link.reading)
-        except ConfigError as error:
-            raise ConfigError(f"{section}.{error}") from error
-    temperature_at(config.model.temperature, 0.0, num_epochs=config.training.max_epochs)
-    loss_weights(config.model.balance, [])
-    if unpaired.reading == "teacher_forced":
-        raise ConfigError("unpaired.reading=teacher_forced: speech alone has no text; choose free_running or ctc")
-    for name in ("speech_ratio", "text_ratio"):
-        if getattr(unpaired, name) < 0:
-            raise ConfigError(f"unpaired.{name}={getattr(unpaired, name)}: a ratio is 0 or more; 0 uses none")
-    if unpaired.speech_ratio and unpaired.feedback == "none" and unpaired.labels is None:
-        raise ConfigError("unpaired.speech_ratio has no effect without unpaired.feedback or unpaired.labels; set one")
-    if not unpaired.speech_ratio and (unpaired.feedback != "none" or unpaired.labels is not None):
-        raise ConfigError("unpaired.feedback and unpaired.labels need speech alone; raise unpaired.speech_ratio")
-    if config.model.feedback_into == "decoder" and unpaired.feedback != "none" and unpaired.reading == "ctc":
-        raise ConfigError("model.feedback_into=decoder reaches no CTC head; set unpaired.reading=free_running")
 
 
 def _streams(count: int, generator: torch.Generator) -> list[np.random.Generator]:

@@ -14,7 +14,7 @@ from torch import nn
 from tokenchain_toolkit.config.evaluation import EvaluationConfig
 from tokenchain_toolkit.data.dataset import TokenCorpus
 from tokenchain_toolkit.files import write_text
-from tokenchain_toolkit.inference.evaluation import check_heads, error_share, evaluate
+from tokenchain_toolkit.inference.evaluation import error_share, evaluate
 from tokenchain_toolkit.models.asr import TokenASR
 from tokenchain_toolkit.tasks.chain import ChainTask
 from tokenchain_toolkit.text.bpe import TextTokenizer
@@ -32,9 +32,6 @@ class EpochEvaluation(lightning.Callback):
         judge: Recogniser in a module of its own, which stays as it is; it reads what T2S says.
         text_tokenizer: Of all models.
         config: Heads, searches, and how many utterances.
-
-    Raises:
-        ConfigError: A head is unknown.
     """
 
     def __init__(
@@ -47,7 +44,6 @@ class EpochEvaluation(lightning.Callback):
         text_tokenizer: TextTokenizer,
         config: EvaluationConfig,
     ):
-        check_heads(config)
         self.folder, self.sets, self.references = folder, sets, references
         self.judge, self.text_tokenizer, self.config = judge.eval(), text_tokenizer, config
 

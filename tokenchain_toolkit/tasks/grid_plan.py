@@ -13,7 +13,6 @@ from tokenchain_toolkit.config.grid import ModelSettings, PairSettings, StudyCon
 from tokenchain_toolkit.config.load import config_dict, load_config
 from tokenchain_toolkit.config.t2s import T2SConfig
 from tokenchain_toolkit.errors import ConfigError
-from tokenchain_toolkit.tasks.chain import check_chain
 from tokenchain_toolkit.tasks.grid_cells import MODELS, Cell, cells_of
 from tokenchain_toolkit.tasks.grid_work import MeasurePair, ReadSet, TrainChain, TrainModel, Work
 from tokenchain_toolkit.tasks.training_sets import ChainSets, SetFolders, TrainingSets
@@ -136,10 +135,6 @@ class _Planner:
         settings, place = cell.settings, f"{MODELS}/{cell.settings.models}"
         overrides = cell.overrides(self.out)
         config = _load(ChainConfig, ModelSettings(settings.config, overrides), where=cell.name)
-        try:
-            check_chain(config)
-        except ConfigError as error:
-            raise ConfigError(f"{cell.name}: {error}") from error
         sets = ChainSets(
             train=_folders(settings.train_sets, settings.tokenizer),
             valid=_folder(settings.valid_set, settings.tokenizer),

@@ -7,6 +7,7 @@ own ``<unk>`` as piece 0, so that an id is always the SentencePiece id plus one.
 import io
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tokenchain_toolkit.config.load import load_config, save_config
@@ -16,7 +17,6 @@ from tokenchain_toolkit.files import atomic_path, write_text
 from tokenchain_toolkit.text.normalise import get_normaliser
 
 BLANK, UNK, SOS_EOS = "<blank>", "<unk>", "<sos/eos>"
-MODEL_TYPES = ("bpe", "unigram", "char")
 SPACE = "▁"  # how SentencePiece writes a space; a text that holds it could not be restored
 NUM_ADDED = 2  # <blank> and <sos/eos>, which SentencePiece does not count
 
@@ -125,8 +125,7 @@ def train_bpe(
         DataError: There is no text, or it holds SentencePiece's own sign for a space.
         ConfigError: The vocabulary size is impossible (names the possible one), or a name is unknown.
     """
-    if model_type not in MODEL_TYPES:
-        raise ConfigError(f"model_type={model_type}: no such kind; choose one of {', '.join(MODEL_TYPES)}")
+    config = BPEConfig(vocab_size, model_type, normaliser, required_characters)
     normalise = get_normaliser(normaliser)
     sentences = [sentence for sentence in map(normalise, texts) if sentence]
     if not sentences:
@@ -137,11 +136,10 @@ def train_bpe(
             raise DataError(f"{sentence!r} holds {SPACE!r} (U+2581), which stands for a space; remove it")
     model = _train_sentencepiece(sentences, vocab_size, model_type, required)
     tokenizer = TextTokenizer(model, normaliser=normaliser)
-    config = BPEConfig(tokenizer.vocab_size, model_type, normaliser, required_characters)
     with atomic_path(folder / "bpe.model") as temporary:
         temporary.write_bytes(model)
     write_text(folder / "tokens.txt", "".join(f"{token}\n" for token in tokenizer.tokens))
-    save_config(config, folder / "config.yaml")
+    save_config(replace(config, vocab_size=tokenizer.vocab_size), folder / "config.yaml")
     return tokenizer
 
 

@@ -191,6 +191,8 @@ def load_tokenizer(folder: Path, *, device: str = "cpu") -> Tokenizer:
         ConfigError: ``config.yaml``, its SSL model or its codec is not usable.
     """
     folder = Path(folder)
+    if (folder / "model.json").is_file():
+        raise DataError(f"{folder} holds a model, no tokenizer; name a folder that learn_tokenizer has written")
     manifest = read_manifest(folder / MANIFEST)
     config = load_config(TokenizerConfig, folder / CONFIG)
     semantic = None

@@ -172,8 +172,8 @@ ended() {
         wait "${all[@]}" 2>/dev/null || true
     fi
     [[ $1 -eq 0 || -z $current || $dry_run == true ]] ||
-        echo "run.sh: stage $current did not come to its end; run the same again, once an error that stands above is" \
-            "mended, and it goes on from there" >&2
+        echo "run.sh: stage $current did not come to its end; run the same again$([[ $1 -gt 128 ]] ||
+            echo ", once an error that stands above is mended"), and it goes on from there" >&2
 }
 trap 'ended $?' EXIT
 trap 'exit 130' INT
