@@ -61,7 +61,7 @@ def test_another_kind_is_refused(asr_folder):
 @pytest.mark.parametrize("name", ["model.safetensors", "model.json", "manifest.json", "token_list/tokens.txt"])
 def test_a_missing_file_is_named(asr_folder, name):
     (asr_folder / name).unlink()
-    with pytest.raises(DataError, match=f"{name} is missing; run (the stage that trains|train_bpe)"):
+    with pytest.raises(DataError, match=f"{name} is missing; (name the folder of a trained ASR|run train_bpe)"):
         load_model(asr_folder, kind="asr")
 
 

@@ -194,7 +194,7 @@ def test_an_epoch_is_its_padded_batches():
     prompted = ASRConfig(training=config.training, data=DataConfig(max_prompt_frames=10, paired_share=0.5))
     assert epoch_of(np.full(20, 50), prompted) == Epoch(10 * 60, updates=1)
     assert epoch_of(np.full(20, 50), prompted, is_training=False).frames == 20 * 60
-    beside = ChainConfig(training=config.training, unpaired=UnpairedConfig(speech_ratio=1.0, text_ratio=0.5))
+    beside = ChainConfig(training=config.training, unpaired=UnpairedConfig(1.0, 0.5, feedback="soft"))
     assert epoch_of(np.full(20, 50), beside) == Epoch(2500, updates=2, drawn_frames=500)
     assert epoch_of(np.full(20, 50), beside, is_training=False) == Epoch(1000, updates=2)
 

@@ -1,5 +1,6 @@
 import pytest
 
+from tokenchain_toolkit.config import text as config
 from tokenchain_toolkit.errors import ConfigError
 from tokenchain_toolkit.text.normalise import NORMALISERS, get_normaliser
 
@@ -29,3 +30,7 @@ def test_words_drops_punctuation_and_keeps_inner_apostrophes() -> None:
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="normaliser=shout.*none, lower, upper, words"):
         get_normaliser("shout")
+
+
+def test_configurations_know_every_normaliser():
+    assert tuple(NORMALISERS) == config.NORMALISERS

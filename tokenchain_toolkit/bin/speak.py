@@ -14,8 +14,7 @@ from tokenchain_toolkit.bin._cli import (
     stage_parser,
     workers_from,
 )
-
-NORMALISERS = ("none", "lower", "upper", "words")  # as in text/normalise.py; a test compares
+from tokenchain_toolkit.config.text import NORMALISERS
 
 
 def get_parser() -> argparse.ArgumentParser:

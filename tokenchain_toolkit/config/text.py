@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from tokenchain_toolkit.config.checks import check_choices, check_least
-from tokenchain_toolkit.text.normalise import NORMALISERS
 
 MODEL_TYPES = ("bpe", "unigram", "char")
+NORMALISERS = ("none", "lower", "upper", "words")  # functions of text/normalise.py
 
 
 @dataclass
@@ -26,6 +26,6 @@ class BPEConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
-        check_choices(self, "", model_type=MODEL_TYPES, normaliser=tuple(NORMALISERS))
+        check_choices(self, "", model_type=MODEL_TYPES, normaliser=NORMALISERS)
         if self.model_type != "char":
             check_least(self, "", 4, "vocab_size")

@@ -49,8 +49,8 @@ class TrainingConfig:
     passes whose gradients add up to that of the batch; 0 stands for one pass. A batch has at least ``min_batch_size``
     utterances, so that it can be shared out to as many devices times passes: up to there, batches are the same whatever
     the number of devices. ``average_best`` checkpoints with the best validation metric are
-    averaged; 0 keeps the last weights. ``precision`` is Lightning's, or ``auto``: bf16-mixed where the hardware
-    multiplies in it.
+    averaged; 0 keeps the last weights. ``precision`` is Lightning's name of it, or ``auto``: bf16-mixed where the
+    hardware multiplies in it.
     """
 
     max_epochs: int = 70

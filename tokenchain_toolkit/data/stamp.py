@@ -259,10 +259,11 @@ def input_digest(path: Path) -> str:
     """
     if path.name != DONE:
         return sha256_of(path)
-    record = read_stamp(path)
-    if not record:
-        raise DataError(f"{path} is damaged; remove {path.parent} and run the stage that makes it again")
-    return record.get("fingerprint") or sha256_of(path)
+    try:
+        return read_json(path).get("fingerprint") or sha256_of(path)
+    except (DataError, AttributeError) as error:  # no JSON, or none of a stamp
+        what = f"{path} is damaged; remove {path.parent} and run the stage that makes it again"
+        raise DataError(what) from error
 
 
 def read_stamp(path: Path) -> dict[str, Any]:
