@@ -141,7 +141,7 @@ def lost_outputs(folder: Path) -> list[Path]:
     for line in listed.read_text(encoding="utf-8").splitlines():
         name, _, size = line.partition("\t")
         path = folder / name
-        if not path.exists() or (size and path.stat().st_size < int(size)):
+        if not path.exists() or (size.isdigit() and path.stat().st_size < int(size)):
             lost.append(path)
     return lost
 
