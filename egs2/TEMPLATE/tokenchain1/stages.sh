@@ -78,12 +78,15 @@ is_stage() {
     echo "== stage $(stage_number "$1"): $1"
 }
 
-# reads STAGE NAME: fail if a stage is chosen that reads the configuration NAME, and there is none
+# reads STAGE NAME...: fail if a stage is chosen that reads the configurations NAME, and one is not there
 configs=()    # those that chosen stages read
 reads() {
+    local name
     [[ $dry_run == false ]] && is_chosen "$1" || return 0
-    [[ -f $conf/$2.yaml ]] || fail "$conf/$2.yaml is missing, which stage $1 reads"
-    configs+=("$conf/$2.yaml")
+    for name in "${@:2}"; do
+        [[ -f $conf/$name.yaml ]] || fail "$conf/$name.yaml is missing, which stage $1 reads"
+        configs+=("$conf/$name.yaml")
+    done
 }
 
 # share NUMBER: what of it each command of several side by side gets

@@ -117,9 +117,7 @@ if [[ -z $source ]]; then
         reads "$name" "$name"
     done
 fi
-for chain in "${chain_names[@]}"; do
-    reads train_chain "chain_$chain"
-done
+reads train_chain "${chain_names[@]/#/chain_}"
 for name in decode_asr decode_t2s synthesize; do
     reads "$name" "$name"
 done
