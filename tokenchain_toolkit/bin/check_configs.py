@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     for path in arguments.configs:
         if not path.is_file() or schema_of(path) is None:
             raise ConfigError(f"{path} is no file that a stage reads; name one of a recipe's conf/")
-    faults = list(configuration_faults(arguments.configs))
+    faults = list(configuration_faults(dict.fromkeys(arguments.configs)))
     for fault in faults:
         logging.getLogger(__name__).info("problem: %s", fault)
     if faults:

@@ -1,5 +1,6 @@
 """Settings of the discrete-token ASR; the defaults are the paper-size model (marks in conf/paper/asr.yaml)."""
 
+import math
 from dataclasses import dataclass, field
 
 from tokenchain_toolkit.config.checks import check_choices, check_heads, check_least, check_odd, check_shares
@@ -76,3 +77,5 @@ class ASRDecodingConfig:
         check_least(self, "", 1, "beam_size", "batch_frames")
         check_shares(self, "", "ctc_weight", whole=True)
         check_least(self, "", 0, "max_length_ratio", "min_length_ratio")
+        if not math.isfinite(self.length_bonus):
+            raise ConfigError(f"length_bonus={self.length_bonus} must be a finite number")

@@ -112,15 +112,12 @@ recognise() {
 if [[ -z $source ]]; then
     reads learn_tokenizer "$tokenizer_name"
     [[ $has_units == false ]] || reads make_units units
+    reads validate bpe
     reads train_bpe bpe
-    for name in train_asr train_t2s train_s2a; do
-        reads "$name" "$name"
-    done
+    for name in train_asr train_t2s train_s2a; do reads "$name" "$name"; done
 fi
 reads train_chain "${chain_names[@]/#/chain_}"
-for name in decode_asr decode_t2s synthesize; do
-    reads "$name" "$name"
-done
+for name in decode_asr decode_t2s synthesize; do reads "$name" "$name"; done
 [[ ${#configs[@]} -eq 0 ]] || python3 -m tokenchain_toolkit.bin.check_configs "${configs[@]}"
 
 if is_stage data; then
